@@ -1,0 +1,1 @@
+//! Breaks a real cluster on purpose and proves that nothing was lost.

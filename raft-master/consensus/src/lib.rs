@@ -1,0 +1,1 @@
+//! openraft on sled: log, vote, snapshots, peer network.

@@ -1,0 +1,1 @@
+//! Replicated master of the migration cluster.

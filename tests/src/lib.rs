@@ -1,0 +1,1 @@
+//! Starts real databases and real clusters for tests, and compares databases.

@@ -1,0 +1,1 @@
+//! Pure binlog decoding: events, row images, GTID sets.

@@ -1,0 +1,1 @@
+//! Pure DDL handling, table models, filters, routes and value to SQL text.

@@ -1,0 +1,1 @@
+//! Worker of the migration cluster: full load and binlog sync.

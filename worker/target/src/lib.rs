@@ -1,0 +1,1 @@
+//! Target protocol: fence, whole transactions, exactly once.
