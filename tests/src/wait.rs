@@ -1,0 +1,45 @@
+//! Waiting by observing.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// Asks `condition` every 20 ms until it answers `Ok(true)`; fails after `deadline`, naming `what` was awaited and
+/// the last error that `condition` gave.
+pub async fn wait_until<F, Fut>(deadline: Duration, what: &str, mut condition: F) -> Result<()>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<bool>>,
+{
+    wait_until_value(deadline, what, || {
+        let asked = condition();
+        async move { Ok(asked.await?.then_some(())) }
+    })
+    .await
+}
+
+/// Asks `observe` every 20 ms until it answers `Ok(Some(value))`, and gives that value.
+pub async fn wait_until_value<F, Fut, T>(deadline: Duration, what: impl Display, mut observe: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let end = Instant::now() + deadline;
+    loop {
+        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let last = match tokio::time::timeout(left, observe()).await {
+            Ok(Ok(Some(value))) => return Ok(value),
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(anyhow::anyhow!("the observation itself did not end before the deadline")),
+        };
+        if Instant::now() >= end {
+            match last {
+                Some(error) => return Err(error.context(format!("waited {deadline:?} in vain for: {what}"))),
+                None => bail!("waited {deadline:?} in vain for: {what}"),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
