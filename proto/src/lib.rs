@@ -34,5 +34,7 @@ pub use generated::raftdm::raft::v1 as raft;
 /// The leader and its workers (our own, versioned).
 pub use generated::raftdm::worker::v1 as worker;
 
+pub mod error;
+
 /// All wire files as an encoded `FileDescriptorSet`, for printing messages by reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
