@@ -1,1 +1,11 @@
-//! Worker of the migration cluster: full load and binlog sync.
+//! Worker of the migration cluster: runs the subtasks of the sources that a leader binds to it.
+
+pub mod check;
+pub mod failure;
+pub mod metrics;
+pub mod runtime;
+pub mod server;
+pub mod source;
+pub mod subtask;
+pub mod unit;
+pub mod upstream;

@@ -1,1 +1,31 @@
-fn main() {}
+//! `dm-worker`: parses, loads the configuration, starts logging, runs.
+use std::process::ExitCode;
+
+use clap::Parser;
+use dm_worker::runtime::{Args, Settings, init_logging, run};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.version {
+        println!("Release Version: v{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %format!("{error:#}"), "dm-worker ends");
+            eprintln!("dm-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    let settings = Settings::load(args)?;
+    if args.print_config {
+        println!("{settings:#?}");
+        return Ok(());
+    }
+    init_logging(&settings.log_level, &settings.log_file, &settings.log_format)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+}

@@ -1,0 +1,6 @@
+//! Metrics under the names that DM's dashboards and alerts use, and our own beside them.
+mod sync;
+mod worker;
+
+pub use sync::SyncMetrics;
+pub use worker::Metrics;

@@ -1,0 +1,5 @@
+//! The sources bound to this worker.
+mod bound;
+mod manager;
+
+pub use manager::SourceManager;

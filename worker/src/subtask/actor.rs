@@ -1,0 +1,215 @@
+//! The life of one subtask on this worker: moves what runs towards what is wanted.
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dm_proto::{error::Code, worker::{MetaStage, Stage}};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    Attempt, Desired, SubtaskStatus,
+    gate::{Gate, Retries},
+};
+use crate::{failure::Failure, runtime::Process, unit::UnitEnd};
+
+/// Bound on draining and checkpointing when a run is asked to end; then it is dropped, which closes its connections.
+/// Nothing is lost by that: the target's own rows say what was applied.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+type RunResult = Result<UnitEnd, Failure>;
+
+struct Run {
+    desired: Desired,
+    drain: CancellationToken,
+    handle: JoinHandle<RunResult>,
+    started: Instant,
+}
+
+/// Owns the runs of one (source, task), one after another, never two at a time.
+pub struct SubtaskActor {
+    process: Arc<Process>,
+    source_id: String,
+    task: String,
+    wish: watch::Receiver<Option<Desired>>,
+    status: Arc<SubtaskStatus>,
+    run: Option<Run>,
+    gate: Gate,
+    retries: Retries,
+}
+
+impl SubtaskActor {
+    pub fn new(
+        process: Arc<Process>,
+        source_id: &str,
+        task: &str,
+        wish: watch::Receiver<Option<Desired>>,
+        status: Arc<SubtaskStatus>,
+    ) -> Self {
+        Self {
+            process,
+            source_id: source_id.to_owned(),
+            task: task.to_owned(),
+            wish,
+            status,
+            run: None,
+            gate: Gate::Open,
+            retries: Retries::default(),
+        }
+    }
+
+    /// Reconciles until the wish is withdrawn or the process ends; everything is released then.
+    pub async fn run(mut self) {
+        loop {
+            let wish = self.wish.borrow_and_update().clone();
+            let stopping = self.process.stopping();
+            let wanted = wish.as_ref().filter(|d| d.stage == Stage::Running && !stopping);
+            if let Some(run) = &self.run
+                && !wanted.is_some_and(|d| d.same_run(&run.desired))
+            {
+                self.stop(wish.as_ref()).await;
+            }
+            let Some(wish) = wish.filter(|_| !stopping) else { break };
+            self.status.set_wish(&wish);
+            match wish.stage {
+                Stage::Running if self.run.is_none() => self.try_start(&wish),
+                Stage::Running => {}
+                Stage::Stopped => self.rest(Stage::Stopped),
+                _ => self.rest(Stage::Paused),
+            }
+            self.publish_state();
+            self.wait().await;
+        }
+        self.rest(Stage::Stopped);
+        self.process.metrics.forget_subtask(&self.task, &self.source_id);
+    }
+
+    /// Nothing runs and nothing is wanted to.
+    fn rest(&mut self, stage: Stage) {
+        // A resume starts with a clean slate; the last error stays visible while paused.
+        if stage == Stage::Stopped {
+            self.status.set_failure(None);
+        }
+        if !matches!(self.gate, Gate::Finished(_)) {
+            self.gate = Gate::Open;
+        }
+        self.retries.reset();
+        self.status.set_stage(stage);
+        self.status.set_meta_wanted(MetaStage::MetaNone);
+        self.status.set_released(true);
+    }
+
+    fn try_start(&mut self, wish: &Desired) {
+        if !self.gate.opened_by(wish) {
+            return;
+        }
+        if matches!(self.gate, Gate::Person(_) | Gate::Finished(_)) {
+            self.retries.reset();
+        }
+        self.gate = Gate::Open;
+        self.status.set_released(false);
+        self.status.set_stage(Stage::Running);
+        let drain = CancellationToken::new();
+        let attempt = Attempt {
+            process: Arc::clone(&self.process),
+            source_id: self.source_id.clone(),
+            task: self.task.clone(),
+            desired: wish.clone(),
+            wish: self.wish.clone(),
+            status: Arc::clone(&self.status),
+            drain: drain.clone(),
+        };
+        info!(task = %self.task, source = %self.source_id, epoch = wish.epoch, "subtask starts");
+        let handle = tokio::spawn(attempt.run());
+        self.run = Some(Run { desired: wish.clone(), drain, handle, started: Instant::now() });
+    }
+
+    /// Drain, checkpoint, release; past the deadline the run is dropped.
+    async fn stop(&mut self, wish: Option<&Desired>) {
+        let Some(mut run) = self.run.take() else { return };
+        self.status.set_stage(match wish.map(|d| d.stage) {
+            Some(Stage::Running) => Stage::Resuming,
+            Some(Stage::Paused) => Stage::Pausing,
+            _ => Stage::Stopping,
+        });
+        run.drain.cancel();
+        let ended = tokio::time::timeout(STOP_DEADLINE, &mut run.handle).await;
+        match ended {
+            Ok(Ok(Ok(_))) => {
+                self.status.set_failure(None);
+                info!(task = %self.task, source = %self.source_id, epoch = run.desired.epoch, "subtask drained and released");
+            }
+            Ok(Ok(Err(failure))) => {
+                warn!(task = %self.task, source = %self.source_id, error = %failure, "subtask ended with an error while stopping");
+                self.status.set_failure(Some(&failure));
+            }
+            Ok(Err(panic)) => {
+                warn!(task = %self.task, source = %self.source_id, error = %panic, "subtask broke while stopping");
+            }
+            Err(_) => {
+                run.handle.abort();
+                // Joining is what proves that its connections are closed.
+                let _ = run.handle.await;
+                warn!(task = %self.task, source = %self.source_id, "subtask did not drain in time and was dropped");
+            }
+        }
+        self.gate = Gate::Open;
+        self.retries.reset();
+    }
+
+    /// Until something changes: the wish, the run, the gate, the process.
+    async fn wait(&mut self) {
+        let shutdown = self.process.shutdown.clone();
+        if let Some(run) = &mut self.run {
+            tokio::select! {
+                _ = self.wish.changed() => {}
+                () = shutdown.cancelled() => {}
+                ended = &mut run.handle => {
+                    let result = ended.unwrap_or_else(|e| Err(Failure::new(Code::Internal, format!("the unit broke: {e}"))));
+                    self.ended(result);
+                }
+            }
+            return;
+        }
+        let gate = async {
+            match &self.gate {
+                Gate::Until(at) => tokio::time::sleep_until(*at).await,
+                Gate::Confirmation => self.process.contact.confirmed().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.wish.changed() => {}
+            () = shutdown.cancelled() => {}
+            () = gate => self.gate = Gate::Open,
+        }
+    }
+
+    fn ended(&mut self, result: RunResult) {
+        let Some(run) = self.run.take() else { return };
+        match result {
+            Ok(UnitEnd::Finished) => {
+                info!(task = %self.task, source = %self.source_id, "subtask finished");
+                self.status.set_failure(None);
+                self.status.set_stage(Stage::Finished);
+                self.gate = Gate::Finished(run.desired);
+            }
+            Ok(UnitEnd::Drained) => self.gate = Gate::Open,
+            Err(failure) => {
+                warn!(task = %self.task, source = %self.source_id, epoch = run.desired.epoch, error = %failure, "subtask failed");
+                self.process.metrics.exited_with_error(&self.task, &self.source_id, self.status.unit(), &failure);
+                let (gate, stage) = self.retries.after(&failure, run.started.elapsed(), &run.desired);
+                self.gate = gate;
+                self.status.set_failure(Some(&failure));
+                self.status.set_stage(stage);
+            }
+        }
+        self.status.set_released(true);
+    }
+
+    fn publish_state(&self) {
+        self.process.metrics.task_state(&self.task, &self.source_id, self.status.stage());
+    }
+}

@@ -1,0 +1,25 @@
+//! What a unit may know and use of its subtask.
+use std::sync::Arc;
+
+use dm_proto::config::{SourceConfig, SubtaskConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::SubtaskStatus;
+use crate::{runtime::Process, upstream::SourceIdentity};
+
+/// One attempt's surroundings; everything in it stays the same while the attempt lives.
+pub struct SubtaskContext {
+    pub process: Arc<Process>,
+    pub cluster_id: String,
+    /// Epoch of the binding.
+    pub epoch: u64,
+    pub source_id: String,
+    pub task: String,
+    pub source: Arc<SourceConfig>,
+    pub subtask: Arc<SubtaskConfig>,
+    /// The server behind the source's address, as seen at the beginning of the attempt.
+    pub identity: SourceIdentity,
+    pub status: Arc<SubtaskStatus>,
+    /// Cancelled when the unit has to drain, checkpoint and end.
+    pub drain: CancellationToken,
+}

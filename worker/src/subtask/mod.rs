@@ -1,0 +1,13 @@
+//! Subtasks: one task's work on one source.
+mod actor;
+mod attempt;
+mod context;
+mod desired;
+mod gate;
+mod status;
+
+pub use actor::SubtaskActor;
+pub use attempt::Attempt;
+pub use context::SubtaskContext;
+pub use desired::Desired;
+pub use status::SubtaskStatus;

@@ -1,0 +1,113 @@
+//! What is observed of one subtask.
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dm_proto::worker::{LoadProgress, MetaStage, ProcessError, Stage, SubtaskReport};
+use tokio::sync::watch;
+
+use super::Desired;
+use crate::{failure::Failure, unit::sync::SyncStats};
+
+#[derive(Default)]
+struct State {
+    task_revision: u64,
+    resume_serial: u64,
+    stage: Stage,
+    unit: &'static str,
+    errors: Vec<ProcessError>,
+    meta_wanted: MetaStage,
+    epoch_found: u64,
+    released: bool,
+    load: Option<LoadProgress>,
+}
+
+/// Shared between the subtask's actor, its unit and the reports. Every change wakes the sessions.
+pub struct SubtaskStatus {
+    task: String,
+    state: Mutex<State>,
+    bell: Arc<watch::Sender<u64>>,
+    /// Progress of the sync unit, read whenever a report is made.
+    pub sync: SyncStats,
+}
+
+impl SubtaskStatus {
+    pub fn new(task: &str, bell: Arc<watch::Sender<u64>>) -> Self {
+        let state = State { stage: Stage::New, ..State::default() };
+        Self { task: task.to_owned(), state: Mutex::new(state), bell, sync: SyncStats::default() }
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.lock().stage
+    }
+
+    pub fn set_stage(&self, stage: Stage) {
+        self.change(|s| s.stage = stage);
+    }
+
+    /// Name of the running unit as DM shows it: `Check`, `Load`, `Sync`.
+    pub fn set_unit(&self, unit: &'static str) {
+        self.change(|s| s.unit = unit);
+    }
+
+    pub fn unit(&self) -> &'static str {
+        self.lock().unit
+    }
+
+    /// The wish that the following observations answer.
+    pub fn set_wish(&self, desired: &Desired) {
+        self.change(|s| {
+            s.task_revision = desired.task_revision;
+            s.resume_serial = desired.resume_serial;
+        });
+    }
+
+    pub fn set_failure(&self, failure: Option<&Failure>) {
+        self.change(|s| {
+            s.errors = failure.iter().map(|f| (&f.error).into()).collect();
+            s.epoch_found = match failure.map(|f| f.next) {
+                Some(crate::failure::Next::Fenced(epoch)) => epoch,
+                _ => 0,
+            };
+        });
+    }
+
+    /// Asks the leader to commit a meta stage; `None` ends the asking.
+    pub fn set_meta_wanted(&self, wanted: MetaStage) {
+        self.change(|s| s.meta_wanted = wanted);
+    }
+
+    pub fn set_released(&self, released: bool) {
+        self.change(|s| s.released = released);
+    }
+
+    /// Progress of the load unit, whole.
+    pub fn set_load(&self, progress: LoadProgress) {
+        // No bell: progress is reported each second anyway.
+        self.lock().load = Some(progress);
+    }
+
+    pub fn report(&self) -> SubtaskReport {
+        let s = self.lock();
+        SubtaskReport {
+            task: self.task.clone(),
+            task_revision: s.task_revision,
+            resume_serial: s.resume_serial,
+            stage: s.stage.into(),
+            unit: s.unit.to_owned(),
+            errors: s.errors.clone(),
+            meta_wanted: s.meta_wanted.into(),
+            epoch_found: s.epoch_found,
+            load: s.load.clone(),
+            sync: (s.unit == "Sync").then(|| self.sync.progress()),
+            released: s.released,
+        }
+    }
+
+    fn change(&self, with: impl FnOnce(&mut State)) {
+        with(&mut self.lock());
+        self.bell.send_modify(|n| *n += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
