@@ -1,1 +1,30 @@
 //! Target protocol: fence, whole transactions, exactly once.
+//!
+//! Every write to a target goes through an [`Attachment`]: all connections of one source, opened together by a
+//! take-over and dying together. Rows and the record that they are applied commit in one target transaction, which
+//! begins with a compare-and-swap on a *lane row* carrying epoch, attempt and sequence number: a late writer, a packet
+//! sent twice or a lost commit make the target itself refuse the packet (error 1242) before any row statement.
+//!
+//! Use: [`create_meta`] once per subtask (meta stage CREATING), then [`Attachment::take_over`]; on any error drop the
+//! attachment (it is dead as a whole) and take over anew; what is applied is read from the target's own rows
+//! ([`Resume::executed`]), never remembered.
+
+mod attachment;
+mod batch;
+mod ddl;
+mod error;
+mod executed;
+mod load;
+mod resume;
+mod spec;
+mod txn;
+
+pub use attachment::{Attachment, create_meta};
+pub use batch::{Batch, ChunkMark, PartMark};
+pub use ddl::{DdlClass, DdlDecision, DdlObject, DdlRecord, DdlStep};
+pub use error::{TargetError, Verdict};
+pub use executed::{ExecutedSet, MariaDbExecuted, PositionExecuted, ResumePoint};
+pub use load::{ChunkState, LoadChunk, LoadState};
+pub use resume::{CheckpointRow, CheckpointUpdate, Resume, StartPoint, TargetStats};
+pub use spec::{LOAD_STREAM, Limits, MAIN_STREAM, TargetAddress, TargetSpec};
+pub use txn::{Mode, TxnId};
