@@ -34,6 +34,7 @@ pub use generated::raftdm::raft::v1 as raft;
 /// The leader and its workers (our own, versioned).
 pub use generated::raftdm::worker::v1 as worker;
 
+pub mod config;
 pub mod error;
 
 /// All wire files as an encoded `FileDescriptorSet`, for printing messages by reflection.

@@ -1,6 +1,6 @@
 //! Errors on the wire: to and from the worker session's form and DM's `ProcessError`.
 
-use super::{Code, Error, Verdict};
+use super::{Code, Details, Error, Verdict};
 use crate::{pb, worker};
 
 impl From<&Error> for worker::ProcessError {
@@ -27,7 +27,7 @@ impl From<Error> for worker::ProcessError {
 impl From<worker::ProcessError> for Error {
     fn from(wire: worker::ProcessError) -> Self {
         let verdict = wire.verdict();
-        Self {
+        Self::from(Details {
             code: wire.code,
             class: wire.class.into(),
             scope: wire.scope.into(),
@@ -36,7 +36,7 @@ impl From<worker::ProcessError> for Error {
             raw_cause: wire.raw_cause,
             workaround: wire.workaround.into(),
             verdict,
-        }
+        })
     }
 }
 
@@ -70,7 +70,7 @@ impl From<worker::ProcessError> for pb::ProcessError {
 impl From<pb::ProcessError> for Error {
     fn from(wire: pb::ProcessError) -> Self {
         let verdict = Code::from_number(wire.err_code).map_or(Verdict::NeedsPerson, |c| c.entry().verdict);
-        Self {
+        Self::from(Details {
             code: wire.err_code,
             class: wire.err_class.into(),
             scope: wire.err_scope.into(),
@@ -79,7 +79,7 @@ impl From<pb::ProcessError> for Error {
             raw_cause: wire.raw_cause,
             workaround: wire.workaround.into(),
             verdict,
-        }
+        })
     }
 }
 

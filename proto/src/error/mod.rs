@@ -9,6 +9,7 @@ pub use table::{Entry, Level, Scope};
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 pub use crate::worker::Verdict;
 
@@ -16,8 +17,14 @@ pub use crate::worker::Verdict;
 /// `[code=N:class=C:scope=S:level=L], Message: M, RawCause: R, Workaround: W`, empty parts left out.
 ///
 /// Never put a secret into `message` or `raw_cause`: both are logged and sent to operators.
+///
+/// One pointer wide; the fields are those of [`Details`], reached through `Deref`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Details>);
+
+/// What an [`Error`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct Details {
     /// DM's five-digit number; 51000 and up are ours.
     pub code: i32,
     /// What part of the system speaks, for example `config` or `sync-unit`.
@@ -43,7 +50,7 @@ impl Error {
     /// An error with everything that the table knows about `code`.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let entry = code.entry();
-        Self {
+        Self::from(Details {
             code: entry.number,
             class: entry.class.into(),
             scope: entry.scope.as_str().into(),
@@ -52,7 +59,7 @@ impl Error {
             raw_cause: String::new(),
             workaround: entry.workaround.into(),
             verdict: entry.verdict,
-        }
+        })
     }
 
     /// Adds the text of the error underneath. An [`Error`] of our own gives its message (or its own cause),
@@ -117,6 +124,32 @@ impl Error {
     /// Nothing will change before a person acts.
     pub fn needs_person(&self) -> bool {
         self.verdict == Verdict::NeedsPerson
+    }
+}
+
+impl From<Details> for Error {
+    fn from(details: Details) -> Self {
+        Self(Box::new(details))
+    }
+}
+
+impl Deref for Error {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
