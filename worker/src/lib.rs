@@ -1,6 +1,7 @@
 //! Worker of the migration cluster: runs the subtasks of the sources that a leader binds to it.
 
 pub mod check;
+pub mod downstream;
 pub mod failure;
 pub mod metrics;
 pub mod runtime;

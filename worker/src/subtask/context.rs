@@ -19,7 +19,16 @@ pub struct SubtaskContext {
     pub subtask: Arc<SubtaskConfig>,
     /// The server behind the source's address, as seen at the beginning of the attempt.
     pub identity: SourceIdentity,
+    /// No other source of the task could feed a target table.
+    pub only_source: bool,
     pub status: Arc<SubtaskStatus>,
     /// Cancelled when the unit has to drain, checkpoint and end.
     pub drain: CancellationToken,
+}
+
+impl SubtaskContext {
+    /// Whether transactions are named by GTID: the default wherever the source has them.
+    pub fn gtid_mode(&self) -> bool {
+        self.identity.has_gtids()
+    }
 }

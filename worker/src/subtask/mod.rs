@@ -5,9 +5,11 @@ mod context;
 mod desired;
 mod gate;
 mod status;
+mod target_spec;
 
 pub use actor::SubtaskActor;
 pub use attempt::Attempt;
 pub use context::SubtaskContext;
 pub use desired::Desired;
+pub use target_spec::target_spec;
 pub use status::SubtaskStatus;

@@ -4,7 +4,13 @@
 //! is asked to drain, or fails; it owns every task that it starts and leaves none behind. After an error it is never
 //! continued: the next attempt takes over anew and goes on from the target's own rows.
 pub mod load;
+pub mod rules;
+mod start;
 pub mod sync;
+mod target_error;
+
+pub use start::start_point;
+pub use target_error::target_failure;
 
 use dm_target::{Attachment, Resume};
 
@@ -15,7 +21,8 @@ use crate::{failure::Failure, subtask::SubtaskContext};
 pub enum UnitEnd {
     /// All its work is done and recorded in the target; the next unit may start.
     Finished,
-    /// `context.drain` was cancelled: everything submitted is committed, the checkpoint is written, the attachment closed.
+    /// `context.drain` was cancelled: everything submitted is committed, the checkpoint is written, the attachment
+    /// closed.
     Drained,
 }
 

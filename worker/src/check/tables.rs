@@ -1,0 +1,70 @@
+//! Pre-checks of the tables: engines at the target.
+use dm_proto::{
+    config::SubtaskConfig,
+    error::{Code, Scope},
+};
+use dm_schema::TableName;
+use mysql_async::{Conn, prelude::Queryable};
+
+use super::Items;
+use crate::{
+    failure::{Failure, from_mysql},
+    unit::rules::Rules,
+};
+
+const SOURCE_TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = \
+     'BASE TABLE' AND TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')";
+const OTHER_ENGINES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE \
+     TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' AND TABLE_SCHEMA NOT IN ('mysql', 'information_schema', \
+     'performance_schema', 'sys')";
+
+/// Tables that exist at the target must be transactional; at least one table must be there to replicate.
+pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn, items: &mut Items) {
+    let rules = match Rules::new(subtask) {
+        Ok(rules) => rules,
+        Err(failure) => return items.fail("table_schema", &failure),
+    };
+    let tables: Vec<(String, String)> = match source.query(SOURCE_TABLES).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let failure = from_mysql(&error, Scope::Upstream, "fail to list the source's tables");
+            return items.fail("table_schema", &failure);
+        }
+    };
+    let targets: Result<Vec<TableName>, Failure> = tables
+        .iter()
+        .map(|(schema, table)| TableName::new(schema, table))
+        .filter_map(|name| rules.target_of(&name).transpose())
+        .collect();
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(failure) => return items.fail("table_schema", &failure),
+    };
+    if targets.is_empty() {
+        items.warn(
+            "table_schema",
+            "no table of the source passes the block-allow-list",
+            "Please check the patterns; tables that are created later are replicated if they match.",
+        );
+    }
+    let others: Vec<(String, String, String)> = match target.query(OTHER_ENGINES).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let failure = from_mysql(&error, Scope::Downstream, "fail to list the target's tables");
+            return items.fail("target_table_engine", &failure);
+        }
+    };
+    let bad: Vec<String> = others
+        .into_iter()
+        .filter(|(schema, table, _)| targets.contains(&TableName::new(schema, table)))
+        .map(|(schema, table, engine)| format!("`{schema}`.`{table}` ({engine})"))
+        .collect();
+    items.expect("target_table_engine", bad.is_empty(), || {
+        Failure::new(
+            Code::CheckFailed,
+            format!("tables of the target are not transactional: {}", bad.join(", ")),
+        )
+        .scope(Scope::Downstream)
+        .workaround("Please convert them with 'ALTER TABLE ... ENGINE=InnoDB;'.")
+    });
+}

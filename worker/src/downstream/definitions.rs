@@ -1,0 +1,60 @@
+//! Table definitions, read at the target.
+use dm_proto::{
+    config::Endpoint,
+    error::{Code, Scope},
+};
+use dm_schema::TableName;
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use super::opts;
+use crate::failure::{Failure, Next, from_mysql};
+
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Reads on a connection that is opened when it is first needed and again after an error.
+pub struct TargetDefinitions {
+    target: Endpoint,
+    conn: Option<Conn>,
+}
+
+impl TargetDefinitions {
+    pub fn new(target: Endpoint) -> Self {
+        Self { target, conn: None }
+    }
+
+    /// `SHOW CREATE TABLE` text; `None` when the table does not exist.
+    pub async fn read(&mut self, name: &TableName) -> Result<Option<String>, Failure> {
+        match tokio::time::timeout(DEADLINE, self.try_read(name)).await {
+            Ok(read) => read,
+            Err(_) => Err(Failure::new(Code::DatabaseQuery, format!("fail to read the definition of {name}"))
+                .scope(Scope::Downstream)
+                .cause(format!("no answer within {DEADLINE:?}"))
+                .next(Next::Unreachable)),
+        }
+    }
+
+    async fn try_read(&mut self, name: &TableName) -> Result<Option<String>, Failure> {
+        let failed =
+            |e: &mysql_async::Error| from_mysql(e, Scope::Downstream, format!("fail to read the definition of {name}"));
+        // An idle connection may have been closed by the server meanwhile: one fresh attempt.
+        for fresh in [false, true] {
+            let mut conn = match self.conn.take().filter(|_| !fresh) {
+                Some(conn) => conn,
+                None => Conn::new(opts(&self.target)).await.map_err(|e| failed(&e))?,
+            };
+            match conn.query_first::<Row, _>(format!("SHOW CREATE TABLE {}", name.quoted())).await {
+                Ok(row) => {
+                    self.conn = Some(conn);
+                    return Ok(row.and_then(|r| r.get_opt::<String, _>(1)).and_then(Result::ok));
+                }
+                Err(mysql_async::Error::Server(e)) if matches!(e.code, 1146 | 1049) => {
+                    self.conn = Some(conn);
+                    return Ok(None);
+                }
+                Err(e) if fresh => return Err(failed(&e)),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}

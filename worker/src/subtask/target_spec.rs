@@ -1,0 +1,39 @@
+//! What the target protocol has to know of a subtask.
+use dm_binlog::Flavor;
+use dm_target::{Mode, TargetAddress, TargetSpec};
+
+use super::SubtaskContext;
+
+/// The main stream's specification; GTIDs name the transactions where the source has them.
+pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
+    let mode = match (context.gtid_mode(), context.identity.flavor) {
+        (false, _) => Mode::Position,
+        (true, Flavor::MySql) => Mode::MySqlGtid,
+        (true, Flavor::MariaDb) => Mode::MariaDbGtid,
+    };
+    let target = &context.subtask.target;
+    let session: Vec<(String, String)> =
+        context.subtask.session.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let checks = context.subtask.session.get("foreign_key_checks");
+    let foreign_key_checks = checks.is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON"));
+    let lanes = u32::try_from(context.subtask.syncer.worker_count).unwrap_or(u32::MAX).clamp(1, 64);
+    let mut spec = TargetSpec::new(
+        TargetAddress {
+            host: target.host.clone(),
+            port: target.port,
+            user: target.user.clone(),
+            password: target.password.expose().to_owned(),
+            session,
+        },
+        &context.subtask.meta_schema,
+        &context.task,
+        &context.source_id,
+        &context.cluster_id,
+        context.epoch,
+        lanes,
+        mode,
+    );
+    spec.adopt = adopt;
+    spec.foreign_key_checks = foreign_key_checks;
+    spec
+}

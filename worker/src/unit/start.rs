@@ -1,0 +1,40 @@
+//! The point from which the main stream starts.
+use dm_binlog::GtidSet;
+use dm_proto::error::Code;
+use dm_schema::TableName;
+use dm_target::{ExecutedSet, StartPoint};
+
+use super::sync::{PositionProof, StoredTables};
+use crate::{failure::Failure, subtask::SubtaskContext};
+
+/// Everything up to this point of the source counts as applied; `tables` are `SHOW CREATE TABLE` texts as of it.
+///
+/// `gtid_set` is used where the source names transactions by GTID, `file` and `pos` elsewhere.
+pub async fn start_point(
+    context: &SubtaskContext,
+    file: &str,
+    pos: u64,
+    gtid_set: &str,
+    tables: impl IntoIterator<Item = (TableName, String)> + Send,
+) -> Result<StartPoint, Failure> {
+    let (executed, position_proof) = if context.gtid_mode() {
+        let set = GtidSet::parse(context.identity.flavor, gtid_set).map_err(|e| {
+            Failure::new(Code::GtidUnparseable, format!("the start {gtid_set:?} is not a GTID set")).cause(e)
+        })?;
+        (ExecutedSet::from_gtid_set(set), String::new())
+    } else {
+        let proof = PositionProof::read(context, file).await?;
+        // The generation is given by the target when the stream begins; it numbers the set itself.
+        (ExecutedSet::up_to_position(0, file, pos), proof.to_text())
+    };
+    let mut stored = StoredTables::default();
+    for (name, create) in tables {
+        stored.add_created(&name, create);
+    }
+    Ok(StartPoint {
+        executed,
+        source_identity: context.identity.text(),
+        position_proof,
+        schemas: stored.encode(),
+    })
+}

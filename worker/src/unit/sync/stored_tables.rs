@@ -1,0 +1,130 @@
+//! Table definitions as they are kept in the target's checkpoint row.
+use std::collections::BTreeMap;
+
+use dm_proto::error::Code;
+use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, ddl};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// A DDL of the source in canonical form (read without ANSI_QUOTES and NO_BACKSLASH_ESCAPES).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDdl {
+    pub sql: String,
+    pub mode: u64,
+}
+
+/// One table: the text that created it and what altered it since.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTable {
+    pub schema: String,
+    pub table: String,
+    pub create: String,
+    pub mode: u64,
+    #[serde(default)]
+    pub altered: Vec<StoredDdl>,
+    /// Executed GTIDs of the source when the text was read there; DDLs among them are already in it.
+    #[serde(default)]
+    pub known_gtids: String,
+    /// The same for a source without GTIDs.
+    #[serde(default)]
+    pub known_file: String,
+    #[serde(default)]
+    pub known_pos: u64,
+}
+
+/// A DDL that was about to be executed when this was written: it counts if its transaction is in the executed set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingDdl {
+    pub transaction: String,
+    /// What each statement of the event leaves behind, after it.
+    pub after: Vec<StoredTable>,
+    /// Tables that are gone after it.
+    pub gone: Vec<(String, String)>,
+}
+
+/// The stored form; its field names are part of the checkpoint's format.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTables {
+    pub tables: Vec<StoredTable>,
+    #[serde(default)]
+    pub pending: Option<PendingDdl>,
+}
+
+impl StoredTables {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Failure> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(bytes).map_err(|e| {
+            Failure::new(Code::CheckpointBroken, "the table definitions in the checkpoint can't be read").cause(e)
+        })
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        // Strings and numbers under string keys: there is nothing that JSON could refuse.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// A table as `SHOW CREATE TABLE` gave it at the start of the stream.
+    pub fn add_created(&mut self, name: &TableName, create: String) {
+        self.tables.push(StoredTable {
+            schema: name.schema.clone(),
+            table: name.table.clone(),
+            create,
+            ..StoredTable::default()
+        });
+    }
+
+    pub fn by_name(self) -> BTreeMap<TableName, StoredTable> {
+        self.tables.into_iter().map(|t| (t.name(), t)).collect()
+    }
+}
+
+impl StoredTable {
+    pub fn name(&self) -> TableName {
+        TableName::new(&self.schema, &self.table)
+    }
+
+    /// The model that text and changes give, under the table's present name.
+    pub fn model(&self) -> Result<TableModel, Failure> {
+        let name = self.name();
+        let broken = |e: &dyn std::fmt::Display| {
+            Failure::new(Code::CheckpointBroken, format!("the definition of {name} can't be understood")).cause(e)
+        };
+        let mode = SqlMode::from_bits(self.mode);
+        let mut model = TableModel::parse_create(&self.create, mode, &name.schema, &TableDefaults::default())
+            .map_err(|e| broken(&e))?;
+        for change in &self.altered {
+            apply(&mut model, change).map_err(|e| broken(&e))?;
+        }
+        Ok(model.renamed(name))
+    }
+}
+
+/// One stored change; statements on other tables were split off before storing.
+fn apply(model: &mut TableModel, change: &StoredDdl) -> Result<(), Box<dyn std::error::Error>> {
+    let mode = SqlMode::from_bits(change.mode);
+    for statement in ddl::parse(&change.sql, mode, &model.name.schema)? {
+        model.apply(&statement)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_survives_storing_with_its_changes() {
+        let name = TableName::new("a", "t");
+        let mut stored = StoredTables::default();
+        stored.add_created(&name, "CREATE TABLE `t` (`id` int NOT NULL, PRIMARY KEY (`id`))".to_owned());
+        stored.tables[0].altered.push(StoredDdl { sql: "ALTER TABLE `a`.`t` ADD COLUMN `v` int".to_owned(), mode: 0 });
+        let back = StoredTables::decode(&stored.encode()).unwrap();
+        assert_eq!(back, stored);
+        let model = back.tables[0].model().unwrap();
+        assert_eq!(model.columns.len(), 2);
+        assert_eq!(model.name, name);
+    }
+}
