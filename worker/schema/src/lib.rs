@@ -1,1 +1,35 @@
-//! Pure DDL handling, table models, filters, routes and value to SQL text.
+//! DDL handling, table models, filters, routes and the way from values to SQL text.
+//!
+//! Everything here is pure: text and values in, text and values out; no socket, clock, task or file.
+//!
+//! * [`ddl::parse`] classifies one statement of the binlog, finds every table name in it and can splice other
+//!   names in, without ever printing a syntax tree.
+//! * [`TableModel`] is what row events need to know of a table; it is read from `SHOW CREATE TABLE` or from DDL
+//!   and checked against every TABLE_MAP.
+//! * [`BlockAllowList`] and [`Router`] decide which tables are copied and under which name.
+//! * [`RowWriter`] turns row images into INSERT, UPDATE and DELETE text and into conflict tokens;
+//!   [`LoadWriter`] does the same for rows read with SELECT.
+
+pub mod charset;
+pub mod ddl;
+mod filter;
+pub mod lex;
+mod model;
+mod name;
+mod quote;
+mod row;
+mod sql_mode;
+
+pub use filter::{
+    BlockAllowList, BlockAllowRules, FilterError, RouteRule, Router, TablePattern, is_system_schema,
+};
+pub use model::{
+    Column, ColumnType, ForeignKey, Generated, Key, KeyPart, ModelError, TableDefaults, TableModel, TypeKind,
+};
+pub use name::TableName;
+pub use quote::{quote_identifier, quote_string};
+pub use row::{
+    Expect, LoadWriter, RowChange, RowImage, RowWriter, RowWriterOptions, TableTokenReason, TokenMode,
+    WriteError,
+};
+pub use sql_mode::SqlMode;

@@ -1,0 +1,19 @@
+//! What row events need to know of a table.
+
+mod alter;
+mod column;
+mod column_parser;
+mod create;
+mod error;
+mod key;
+mod key_parser;
+mod table;
+mod types;
+mod types_parser;
+mod verify;
+
+pub use column::{Column, Generated};
+pub use error::ModelError;
+pub use key::{ForeignKey, Key, KeyPart};
+pub use table::{TableDefaults, TableModel};
+pub use types::{ColumnType, TypeKind};

@@ -1,0 +1,54 @@
+//! Why a row cannot be written.
+
+use dm_binlog::DecodeError;
+
+/// A row or table that cannot be turned into SQL text without a guess.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WriteError {
+    /// A column of the source is missing at the target.
+    #[error("target table {table} has no column {column}")]
+    NoTargetColumn {
+        /// Target table, quoted.
+        table: String,
+        /// Column of the source.
+        column: String,
+    },
+    /// An image has another number of columns than the table.
+    #[error("a row of {table} has {got} columns, its definition has {expected}")]
+    ColumnCount {
+        /// Target table, quoted.
+        table: String,
+        /// Columns of the definition.
+        expected: usize,
+        /// Columns of the image.
+        got: usize,
+    },
+    /// The image lacks a column that is needed to find the row or to order its change
+    /// (`binlog_row_image` is not FULL).
+    #[error("a row image of {table} lacks column {column}: binlog_row_image must be FULL here")]
+    ImageNotFull {
+        /// Target table, quoted.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// Rows of one INSERT have different columns.
+    #[error("rows of {table} with different columns cannot share one statement")]
+    MixedImages {
+        /// Target table, quoted.
+        table: String,
+    },
+    /// A value that no strict session accepts, or that does not fit the column's type.
+    #[error("a value of {table}, column {column}, cannot be written: {what}")]
+    Value {
+        /// Target table, quoted.
+        table: String,
+        /// The column.
+        column: String,
+        /// Why.
+        what: String,
+    },
+    /// A JSON or compressed value is damaged.
+    #[error("a value cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+}
