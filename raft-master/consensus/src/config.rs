@@ -16,7 +16,8 @@ pub struct ConsensusConfig {
     pub advertise_peer: String,
     /// Where clients reach this member; shown to all through the membership.
     pub advertise_client: String,
-    /// All first members as (name, peer address), this one among them, the same list on each. Empty when joining.
+    /// All first members as (name, peer address), this one among them, the same list on each. Empty when joining;
+    /// when both are empty, this member is a cluster of its own.
     pub initial_cluster: Vec<(String, String)>,
     /// Peer addresses of existing members to ask for admission. Empty when bootstrapping.
     pub join: Vec<String>,
@@ -89,6 +90,9 @@ impl ConsensusConfig {
         if self.heartbeat.is_zero() || self.election_min <= self.heartbeat || self.election_max <= self.election_min {
             return Err(StartError::Config("timing must satisfy 0 < heartbeat < election-min < election-max".into()));
         }
+        if self.max_command > 8 << 20 || self.max_in_flight < self.max_command {
+            return Err(StartError::Config("max-command may be 8 MiB at most, and max-in-flight no less than it".into()));
+        }
         if !self.initial_cluster.is_empty() && !self.join.is_empty() {
             return Err(StartError::Config("initial-cluster and join exclude each other".into()));
         }
@@ -100,6 +104,9 @@ impl ConsensusConfig {
         }
         for (_, addr) in &mut self.initial_cluster {
             *addr = peer_address(addr)?;
+        }
+        if self.initial_cluster.is_empty() && self.join.is_empty() {
+            self.initial_cluster = vec![(self.name.clone(), self.advertise_peer.clone())];
         }
         self.initial_cluster.sort();
         if !self.initial_cluster.is_empty() && !self.initial_cluster.iter().any(|(name, _)| *name == self.name) {

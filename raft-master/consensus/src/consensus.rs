@@ -1,11 +1,47 @@
 //! One running member of the group.
-use std::future::Future;
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use openraft::{
+    ChangeMembers, Config, Instant, Raft, ReadPolicy, SnapshotPolicy,
+    async_runtime::watch::WatchReceiver,
+    errors::{ClientWriteError, LinearizableReadError, RaftError},
+    raft::ClientWriteResponse,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     ConsensusConfig, FatalError, Leadership, Machine, Member, MembershipError, ProposeError, ReadError, StartError,
+    bootstrap::{self, Bootstrap},
+    fatal::Fatality,
+    identity::Identity,
+    leadership,
+    network::{self, Channels, NetworkFactory, PeerService},
+    snapshot::SnapshotFolder,
+    stamp::DataDir,
+    state::AppliedState,
+    store::{LogStore, Watchdog},
+    types::{Command, PeerNode, TypeConfig},
 };
+
+/// Deadline of sending and installing one snapshot.
+const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(60);
+/// Deadline of an admission, which waits for the new member to catch up.
+const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
+/// Each step of a shutdown may take this long; a hung disk must not keep the process alive.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A committed command's outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,77 +56,413 @@ pub struct Proposed {
 
 /// One running member of the group; clones share it.
 pub struct Consensus<M: Machine> {
-    machine: std::sync::Arc<std::sync::RwLock<M>>,
+    inner: Arc<Inner<M>>,
+}
+
+struct Inner<M: Machine> {
+    raft: Raft<TypeConfig, AppliedState<M>>,
+    state: AppliedState<M>,
+    identity: Arc<Identity>,
+    store: LogStore,
+    leadership: watch::Receiver<Leadership>,
+    fatality: Fatality,
+    /// Bytes of proposals that may still go in flight.
+    room: Semaphore,
+    config: ConsensusConfig,
+    stop: CancellationToken,
+    stopped: AtomicBool,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    watchdog: Mutex<Option<Watchdog>>,
 }
 
 impl<M: Machine> Clone for Consensus<M> {
     fn clone(&self) -> Self {
-        Self { machine: self.machine.clone() }
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<M: Machine> std::fmt::Debug for Consensus<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consensus").field("node_id", &self.inner.identity.node_id).finish_non_exhaustive()
     }
 }
 
 impl<M: Machine> Consensus<M> {
-    /// Opens the data directory, starts the member and its peer service.
-    pub async fn start(_config: ConsensusConfig, _machine: M) -> Result<Self, StartError> {
-        Err(StartError::Engine("not built yet".into()))
+    /// Opens the data directory and starts the member and its peer service.
+    ///
+    /// Returns before the member belongs to a cluster: founding or joining goes on behind, and reports through
+    /// [`Self::fatal`] when it finds that this data directory must not be used. Needs a multi-thread runtime.
+    pub async fn start(config: ConsensusConfig, machine: M) -> Result<Self, StartError> {
+        let config = config.validated()?;
+        let listener = TcpListener::bind(&config.peer_listen)
+            .await
+            .map_err(|error| StartError::io(format!("listening on {}", config.peer_listen), error))?;
+        let fatality = Fatality::new();
+        let opening = {
+            let (config, fatality) = (config.clone(), fatality.clone());
+            move || open(&config, machine, fatality)
+        };
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let (identity, store, state) = opened.map_err(|error| StartError::Engine(error.to_string()))??;
+
+        let channels = Arc::new(Channels::default());
+        let network = NetworkFactory {
+            identity: identity.clone(),
+            channels: channels.clone(),
+            timeout: config.peer_timeout,
+            heartbeat_timeout: config.election_min / 2,
+        };
+        let engine = Arc::new(engine_config(&config)?);
+        let raft = Raft::new(identity.node_id, engine, network, store.clone(), state.clone())
+            .await
+            .map_err(|error| StartError::Engine(error.to_string()))?;
+        let watchdog = Watchdog::start(store.watches(), config.append_bound, fatality.clone())
+            .map_err(|error| StartError::io("starting the watchdog", error))?;
+
+        let stop = CancellationToken::new();
+        let (leadership_task, leadership) =
+            leadership::follow(raft.metrics(), identity.node_id, fatality.clone(), stop.clone());
+        let service = PeerService { raft: raft.clone(), identity: identity.clone(), admission: ADMISSION_DEADLINE };
+        let serving = {
+            let (stop, fatality) = (stop.clone(), fatality.clone());
+            async move {
+                if let Err(error) = network::serve(listener, service, stop).await {
+                    fatality.raise(FatalError::Engine(format!("the peer service ended: {error}")));
+                }
+            }
+        };
+        let bootstrap = Bootstrap {
+            raft: raft.clone(),
+            identity: identity.clone(),
+            channels,
+            initial_cluster: config.initial_cluster.clone(),
+            join: config.join.clone(),
+            timeout: config.peer_timeout,
+            admission: ADMISSION_DEADLINE,
+            fatality: fatality.clone(),
+        };
+        let becoming = {
+            let stop = stop.clone();
+            async move {
+                // Cancelled at shutdown; each of its steps can be repeated.
+                stop.run_until_cancelled(bootstrap.run()).await;
+            }
+        };
+        let tasks = vec![tokio::spawn(leadership_task), tokio::spawn(serving), tokio::spawn(becoming)];
+        let room = Semaphore::new(config.max_in_flight);
+        let inner = Inner {
+            raft,
+            state,
+            identity,
+            store,
+            leadership,
+            fatality,
+            room,
+            config,
+            stop,
+            stopped: AtomicBool::new(false),
+            tasks: Mutex::new(tasks),
+            watchdog: Mutex::new(Some(watchdog)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
+
     /// This member's id.
     pub fn node_id(&self) -> u64 {
-        0
+        self.inner.identity.node_id
     }
+
+    /// This member's name.
+    pub fn name(&self) -> &str {
+        &self.inner.identity.node.name
+    }
+
     /// The group's id, once known: 32 hexadecimal digits, made at bootstrap, the same on every member.
     pub fn cluster_id(&self) -> Option<String> {
-        None
+        self.inner.identity.cluster_id()
     }
+
     /// The group's id as a watch.
     pub fn cluster_id_watch(&self) -> watch::Receiver<Option<String>> {
-        watch::channel(None).1
+        self.inner.identity.cluster_watch()
     }
+
     /// Proposes a command and waits until it is committed and applied here.
-    pub async fn propose(&self, _command: Vec<u8>) -> Result<Proposed, ProposeError> {
-        Err(ProposeError::Fatal(String::new()))
+    pub async fn propose(&self, command: Vec<u8>) -> Result<Proposed, ProposeError> {
+        let (size, max) = (command.len(), self.inner.config.max_command);
+        if size > max {
+            return Err(ProposeError::TooLarge { size, max });
+        }
+        self.alive().map_err(ProposeError::Fatal)?;
+        let room = u32::try_from(size.max(1)).unwrap_or(u32::MAX);
+        let proposal = async {
+            // Nothing has been proposed while waiting for room, but a caller can't tell: `Unknown` is the safe answer.
+            let Ok(_room) = self.inner.room.acquire_many(room).await else {
+                return Err(ProposeError::Fatal("shutting down".into()));
+            };
+            let written = self.inner.raft.client_write(Command(command)).await;
+            match written {
+                Ok(ClientWriteResponse { log_id, data, .. }) => {
+                    Ok(Proposed { index: log_id.index, term: log_id.leader_id.term, response: data })
+                }
+                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+                    Err(ProposeError::NotLeader { leader: self.other_leader() })
+                }
+                Err(RaftError::APIError(error)) => Err(ProposeError::Unknown(error.to_string())),
+                Err(RaftError::Fatal(error)) => Err(ProposeError::Unknown(format!("this member stopped: {error}"))),
+            }
+        };
+        match tokio::time::timeout(self.inner.config.request_timeout, proposal).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ProposeError::Unknown(format!(
+                "no majority confirmed it within {} ms",
+                self.inner.config.request_timeout.as_millis()
+            ))),
+        }
     }
-    /// Linearizable read (ReadIndex).
+
+    /// Linearizable read (ReadIndex): once it returns, the state here contains everything that had been
+    /// acknowledged by anybody before the call, and this member was the leader meanwhile, in its own term.
     pub async fn read_barrier(&self) -> Result<u64, ReadError> {
-        Err(ReadError::Fatal(String::new()))
+        self.alive().map_err(ReadError::Fatal)?;
+        let barrier = async {
+            let linearizer = match self.inner.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+                Ok(linearizer) => linearizer,
+                Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+                    return Err(ReadError::NotLeader { leader: self.other_leader() });
+                }
+                Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error))) => {
+                    return Err(ReadError::NoQuorum(error.to_string()));
+                }
+                Err(RaftError::Fatal(error)) => return Err(ReadError::Fatal(error.to_string())),
+            };
+            let index = linearizer.read_log_id().index();
+            linearizer.await_ready(&self.inner.raft).await.map_err(|error| ReadError::Fatal(error.to_string()))?;
+            Ok(index)
+        };
+        match tokio::time::timeout(self.inner.config.request_timeout, barrier).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ReadError::NoQuorum("no answer in time".into())),
+        }
     }
-    /// Calls `f` with the state and the log index it contains.
+
+    /// Calls `f` with the state and the log index it contains. Blocks nobody but `apply`: be quick.
     pub fn with_state<R>(&self, f: impl FnOnce(&M, u64) -> R) -> R {
-        let guard = self.machine.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        f(&guard, 0)
+        self.inner.state.with(f)
     }
+
     /// The log index the state contains.
     pub fn applied(&self) -> watch::Receiver<u64> {
-        watch::channel(0).1
+        self.inner.state.applied()
     }
-    /// Who leads.
+
+    /// Who leads. Leadership restored after a restart shows as a change too, as every start begins without.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        watch::channel(Leadership::default()).1
+        self.inner.leadership.clone()
     }
-    /// All members.
+
+    /// All members, by name.
     pub fn members(&self) -> Vec<Member> {
-        Vec::new()
+        leadership::members(&self.inner.raft.metrics().borrow_watched())
     }
-    /// Whether this member leads and a majority confirmed it within the last `election_max`.
+
+    /// Whether this member leads and a majority confirmed it within the last `election_max`. A leader for whom
+    /// this is false acts on nothing outside.
     pub fn quorum_fresh(&self) -> bool {
-        false
+        let Ok(leader) = self.inner.raft.as_leader() else { return false };
+        if self.alive().is_err() || !self.inner.leadership.borrow().is_leader {
+            return false;
+        }
+        let alone = self.inner.raft.voter_ids().all(|id| id == self.inner.identity.node_id);
+        alone || leader.last_quorum_acked().is_some_and(|at| at.elapsed() < self.inner.config.election_max)
     }
-    /// Hands leadership to `to`, or to the most up-to-date voter.
-    pub async fn transfer_leader(&self, _to: Option<u64>) -> Result<(), MembershipError> {
-        Err(MembershipError::Fatal(String::new()))
+
+    /// Hands leadership to `to`, or to the voter that is most up to date, and waits until it leads.
+    pub async fn transfer_leader(&self, to: Option<u64>) -> Result<(), MembershipError> {
+        self.alive().map_err(MembershipError::Fatal)?;
+        let metrics = self.inner.raft.metrics().borrow_watched().clone();
+        let own = self.inner.identity.node_id;
+        let Some(replication) = metrics.replication.filter(|_| metrics.current_leader == Some(own)) else {
+            return Err(MembershipError::NotLeader { leader: self.other_leader() });
+        };
+        let voters: BTreeSet<u64> = metrics.membership_config.membership().voter_ids().collect();
+        let best = replication.iter().filter(|(id, _)| **id != own && voters.contains(id));
+        let best = best.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id);
+        let target = match to {
+            Some(id) if id != own && voters.contains(&id) => id,
+            Some(id) => return Err(MembershipError::Rejected(format!("{id:x} is not another voter"))),
+            None => best.ok_or_else(|| MembershipError::Rejected("there is no other voter".into()))?,
+        };
+        let mut leadership = self.leadership();
+        let asked = self.inner.raft.trigger().transfer_leader(target).await;
+        asked.map_err(|error| MembershipError::Fatal(error.to_string()))?;
+        let led = |now: &Leadership| now.leader.as_ref().is_some_and(|leader| leader.id == target);
+        let waiting = leadership.wait_for(led);
+        match tokio::time::timeout(self.inner.config.request_timeout, waiting).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(MembershipError::Unknown("the new leader did not show up in time".into())),
+        }
     }
-    /// Adds a member.
-    pub async fn add_member(&self, _member: Member) -> Result<(), MembershipError> {
-        Err(MembershipError::Fatal(String::new()))
+
+    /// Adds a running, new member: first as a learner, then, when it has caught up, as a voter. (A member started
+    /// with `join` asks for this by itself.)
+    pub async fn add_member(&self, member: Member) -> Result<(), MembershipError> {
+        let node = PeerNode { name: member.name, peer_addr: member.peer_addr, client_addr: member.client_addr };
+        let adding = async {
+            self.inner.raft.add_learner(member.id, node, true).await?;
+            if member.voter {
+                let voters = ChangeMembers::AddVoterIds(BTreeSet::from([member.id]));
+                self.inner.raft.change_membership(voters, true).await?;
+            }
+            Ok(())
+        };
+        self.change(ADMISSION_DEADLINE, adding).await
     }
-    /// Removes a member.
-    pub async fn remove_member(&self, _id: u64) -> Result<(), MembershipError> {
-        Err(MembershipError::Fatal(String::new()))
+
+    /// Removes a member for good; its data directory can't come back. A removed leader hands over first.
+    pub async fn remove_member(&self, id: u64) -> Result<(), MembershipError> {
+        let metrics = self.inner.raft.metrics().borrow_watched().clone();
+        let membership = metrics.membership_config.membership();
+        if membership.get_node(&id).is_none() {
+            return Err(MembershipError::Rejected(format!("there is no member {id:x}")));
+        }
+        let voter = membership.voter_ids().any(|voter| voter == id);
+        if voter && membership.voter_ids().count() == 1 {
+            return Err(MembershipError::Rejected("the last voter can't be removed".into()));
+        }
+        let ids = BTreeSet::from([id]);
+        let change = match voter {
+            true => ChangeMembers::RemoveVoters(ids),
+            false => ChangeMembers::RemoveNodes(ids),
+        };
+        let removing = async { self.inner.raft.change_membership(change, false).await.map(drop) };
+        self.change(self.inner.config.request_timeout, removing).await
     }
-    /// Ends when the process must end.
+
+    async fn change(
+        &self,
+        deadline: Duration,
+        change: impl Future<Output = Result<(), RaftError<TypeConfig, ClientWriteError<TypeConfig>>>>,
+    ) -> Result<(), MembershipError> {
+        self.alive().map_err(MembershipError::Fatal)?;
+        match tokio::time::timeout(deadline, change).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                Err(MembershipError::NotLeader { leader: self.other_leader() })
+            }
+            Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
+                Err(MembershipError::Rejected(error.to_string()))
+            }
+            Ok(Err(error)) => Err(MembershipError::Unknown(error.to_string())),
+            Err(_) => Err(MembershipError::Unknown("no answer in time".into())),
+        }
+    }
+
+    /// Asks for a snapshot now; the log is purged behind it.
+    pub async fn snapshot_now(&self) -> Result<(), FatalError> {
+        let asked = self.inner.raft.trigger().snapshot().await;
+        asked.map_err(|error| FatalError::Engine(error.to_string()))
+    }
+
+    /// Index of the last entry in the newest snapshot, if there is one.
+    pub fn snapshot_index(&self) -> Option<u64> {
+        self.inner.raft.metrics().borrow_watched().snapshot.map(|id| id.index)
+    }
+
+    /// Index up to which the log has been purged.
+    pub fn purged_index(&self) -> Option<u64> {
+        self.inner.store.ends().1.map(|id| id.index)
+    }
+
+    /// Ends when the process must end, with the reason; never after a shutdown in order.
     pub fn fatal(&self) -> impl Future<Output = FatalError> + Send + 'static {
-        std::future::pending()
+        self.inner.fatality.wait()
     }
-    /// Stops everything.
-    pub async fn shutdown(&self) {}
+
+    /// Stops everything and waits for it, within bounds. Hand leadership over first. Repeating is harmless.
+    pub async fn shutdown(&self) {
+        let inner = &self.inner;
+        if inner.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        inner.room.close();
+        inner.stop.cancel();
+        match tokio::time::timeout(STOP_DEADLINE, inner.raft.shutdown()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the consensus engine had panicked"),
+            Err(_) => tracing::warn!("the consensus engine did not stop in time"),
+        }
+        let tasks = std::mem::take(&mut *inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut task in tasks {
+            if tokio::time::timeout(STOP_DEADLINE, &mut task).await.is_err() {
+                tracing::warn!("a task did not stop in time");
+                task.abort();
+            }
+        }
+        let this = inner.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            this.store.close();
+            drop(this.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take());
+            this.identity.release();
+        });
+        if tokio::time::timeout(STOP_DEADLINE, closing).await.is_err() {
+            tracing::warn!("the log did not close in time; the disk hangs");
+        }
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        if self.inner.stopped.load(Ordering::Acquire) {
+            return Err("shut down".into());
+        }
+        match self.inner.fatality.get() {
+            Some(error) => Err(error.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// The leader, unless this member believes itself to be it.
+    fn other_leader(&self) -> Option<Member> {
+        let leader = self.inner.leadership.borrow().leader.clone();
+        leader.filter(|leader| leader.id != self.inner.identity.node_id)
+    }
+}
+
+type Opened<M> = (Arc<Identity>, LogStore, AppliedState<M>);
+
+fn open<M: Machine>(config: &ConsensusConfig, machine: M, fatality: Fatality) -> Result<Opened<M>, StartError> {
+    let dir = DataDir::open(&config.data_dir, &config.name)?;
+    let store = LogStore::open(&dir, fatality.clone())?;
+    let cluster = watch::channel(dir.stamp().cluster_id.clone()).0;
+    let folder = SnapshotFolder::new(dir.path().join("snapshots"));
+    let purged = store.ends().1;
+    let state = AppliedState::open(folder, machine, purged, cluster.subscribe(), fatality.clone())?;
+    let node = bootstrap::own_node(&config.name, &config.advertise_peer, &config.advertise_client);
+    let identity = Identity::new(dir, node, &config.initial_cluster, cluster, store.clone(), fatality);
+    Ok((identity, store, state))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn engine_config(config: &ConsensusConfig) -> Result<Config, StartError> {
+    let engine = Config {
+        cluster_name: "raft-dm".into(),
+        heartbeat_interval: millis(config.heartbeat),
+        election_timeout_min: millis(config.election_min),
+        election_timeout_max: millis(config.election_max),
+        install_snapshot_timeout: millis(SNAPSHOT_DEADLINE),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
+        // A follower behind the log gets a snapshot; one within it gets entries.
+        replication_lag_threshold: config.snapshot_every.max(config.log_keep) + config.log_keep,
+        max_in_snapshot_log_to_keep: config.log_keep,
+        purge_batch_size: config.log_keep.clamp(1, 256),
+        max_payload_entries: 256,
+        enable_pre_vote: Some(true),
+        // A leader restored without an election could serve a read before it knows what it had committed:
+        // `committed` is not synced. An election costs a restarted leader nothing, as its lease is over anyway.
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    };
+    engine.validate().map_err(|error| StartError::Config(error.to_string()))
 }

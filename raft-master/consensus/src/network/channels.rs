@@ -1,0 +1,61 @@
+//! Connections to other members, one per address and purpose.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use dm_proto::peer::peer_client::PeerClient;
+use tonic::transport::{Channel, Endpoint};
+
+use super::MAX_MESSAGE;
+
+/// What a connection is for. A snapshot must not hold up a heartbeat by flow control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Log entries, votes, admission.
+    Log,
+    /// Heartbeats.
+    Heartbeat,
+    /// Snapshots.
+    Snapshot,
+}
+
+/// Connections are few, but addresses of former members must not pile up.
+const KEPT: usize = 128;
+
+/// Connections in use.
+#[derive(Debug, Default)]
+pub struct Channels {
+    open: Mutex<HashMap<(String, Purpose), Channel>>,
+}
+
+impl Channels {
+    /// The connection to `addr`; made when first used, and again whenever it broke.
+    pub fn get(&self, addr: &str, purpose: Purpose) -> Result<Channel, tonic::transport::Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (addr.to_owned(), purpose);
+        if let Some(channel) = open.get(&key) {
+            return Ok(channel.clone());
+        }
+        let channel = Endpoint::from_shared(format!("http://{addr}"))?
+            .connect_timeout(Duration::from_secs(1))
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(5)))
+            // A black-holed connection looks alive for ever without these.
+            .http2_keep_alive_interval(Duration::from_secs(1))
+            .keep_alive_timeout(Duration::from_secs(2))
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        if open.len() >= KEPT {
+            open.clear();
+        }
+        open.insert(key, channel.clone());
+        Ok(channel)
+    }
+}
+
+/// A client over a connection.
+pub fn peer_client(channel: Channel) -> PeerClient<Channel> {
+    PeerClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE)
+}

@@ -1,0 +1,109 @@
+//! Times writes to the log: a leader that can't write its disk must not stay leader.
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::{FatalError, fatal::Fatality};
+
+/// Since when a write is going on, if one is.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    base: Instant,
+    /// Milliseconds after `base`, plus one; zero while nothing is being written.
+    since: Arc<AtomicU64>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { base: Instant::now(), since: Arc::default() }
+    }
+}
+
+impl Watch {
+    /// Runs `write` under observation.
+    pub fn time<R>(&self, write: impl FnOnce() -> R) -> R {
+        let now = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.since.store(now + 1, Ordering::Release);
+        let result = write();
+        self.since.store(0, Ordering::Release);
+        result
+    }
+
+    /// For how long the current write has been going on.
+    pub fn pending(&self) -> Duration {
+        match self.since.load(Ordering::Acquire) {
+            0 => Duration::ZERO,
+            since => self.base.elapsed().saturating_sub(Duration::from_millis(since - 1)),
+        }
+    }
+}
+
+/// A thread of its own, because a hung disk may block the runtime's threads.
+#[derive(Debug)]
+pub struct Watchdog {
+    stop: mpsc::Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Raises a fatal error once one of `watches` has been pending for longer than `bound`.
+    pub fn start(watches: Vec<Watch>, bound: Duration, fatality: Fatality) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let tick = (bound / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let watch = move || {
+            while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(tick) {
+                if let Some(pending) = watches.iter().map(Watch::pending).find(|pending| *pending > bound) {
+                    fatality.raise(FatalError::Storage(format!(
+                        "a write to the log has been hanging for {} ms, longer than the bound of {} ms; \
+                         check the disk of the data directory",
+                        pending.as_millis(),
+                        bound.as_millis()
+                    )));
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("raft-watchdog".into()).spawn(watch)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // An error only says that the thread has ended by itself.
+        self.stop.send(()).ok();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hanging_write_is_fatal_and_a_quick_one_is_not() {
+        let fatality = Fatality::new();
+        let watch = Watch::default();
+        let dog = Watchdog::start(vec![watch.clone()], Duration::from_millis(100), fatality.clone()).unwrap();
+        watch.time(|| ());
+        assert_eq!(watch.pending(), Duration::ZERO);
+        assert_eq!(fatality.get(), None);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        watch.time(|| {
+            while fatality.get().is_none() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+        });
+        assert!(matches!(fatality.get(), Some(FatalError::Storage(_))));
+        drop(dog);
+    }
+}
