@@ -1,0 +1,85 @@
+#!/bin/bash
+# Formatting, lints and all tests, from a clean clone: needs only Rust, git and apt.
+#
+#   tests/run.sh                 everything
+#   tests/run.sh --no-lint       tests only
+#   tests/run.sh --lint          formatting and lints only
+#   tests/run.sh -p PACKAGE ...  lints and tests of these packages only (repeatable)
+#   tests/run.sh -j N            so many tests at a time (default 2)
+#   tests/run.sh FILTER ...      only tests whose name contains FILTER
+#   tests/run.sh --no-install    nothing is installed; what is missing fails
+#
+# RAFT_DM_CACHE (default ~/.cache/raft-dm) holds what is kept between runs: build output, the MySQL root, database
+# templates. RAFT_DM_KEEP=1 keeps the scratch folders of tests that pass, too.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+lint=1 test=1 install=1 jobs=2 packages=() filters=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --no-lint) lint= ;;
+        --lint) test= ;;
+        --no-install) install= ;;
+        -p) packages+=(-p "$2"); shift ;;
+        -j) jobs=$2; shift ;;
+        -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+        -*) echo "unknown option $1; see --help" >&2; exit 2 ;;
+        *) filters+=("$1") ;;
+    esac
+    shift
+done
+[ ${#packages[@]} -gt 0 ] || packages=(--workspace)
+
+export RAFT_DM_CACHE=${RAFT_DM_CACHE:-$HOME/.cache/raft-dm}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RAFT_DM_CACHE/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+mkdir -p "$RAFT_DM_CACHE"
+
+started=$SECONDS step='' report=()
+begin() { step=$1 step_started=$SECONDS; echo "== $step"; }
+end() { report+=("$step $((SECONDS - step_started)) s"); step=''; }
+closing() {
+    local code=$?
+    local steps
+    steps=$(printf '%s; ' "${report[@]+"${report[@]}"}")
+    if [ "$code" -eq 0 ]; then
+        echo "== ALL GREEN in $((SECONDS - started)) s: ${steps%; }"
+    else
+        echo "== FAILED (exit $code) in step '${step:-options}' after $((SECONDS - started)) s; done before: ${steps%; }"
+    fi
+}
+trap closing EXIT
+
+if [ -n "$test" ] && [ -n "$install" ]; then
+    begin 'install'
+    ./deploy/install-deps.sh
+    ./deploy/mysql-root.sh
+    end
+fi
+if [ -n "$lint" ]; then
+    begin 'formatting'
+    cargo fmt --check
+    end
+    begin 'clippy'
+    cargo clippy --locked "${packages[@]}" --all-targets -- -D warnings
+    end
+fi
+if [ -n "$test" ]; then
+    begin 'build'
+    # End-to-end tests start the programs of every room, whichever packages are tested.
+    cargo build --locked --bins --workspace
+    end
+    begin 'tests'
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked "${packages[@]}" --no-fail-fast --no-tests=warn \
+            --test-threads "$jobs" "${filters[@]+"${filters[@]}"}"
+    else
+        # A filter of `cargo test` is one word: several are several runs.
+        for filter in "${filters[@]+"${filters[@]}"}" ''; do
+            [ -n "$filter" ] || [ ${#filters[@]} -eq 0 ] || continue
+            cargo test --locked "${packages[@]}" --all-targets --no-fail-fast -- \
+                --test-threads "$jobs" ${filter:+"$filter"}
+        done
+    fi
+    end
+fi

@@ -1,0 +1,164 @@
+//! One process of a cluster.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{Program, Running};
+
+/// How long an orderly end may take.
+const STOP: Duration = Duration::from_secs(60);
+
+/// What every member of a cluster is started with.
+pub(super) struct Setup {
+    pub bin_dir: PathBuf,
+    pub dir: PathBuf,
+    pub env: Vec<(String, String)>,
+}
+
+/// A `dm-master` or a `dm-worker`, running or not.
+#[derive(Debug)]
+pub struct Member {
+    name: String,
+    master: bool,
+    port: u16,
+    program: Program,
+    log: PathBuf,
+    output: PathBuf,
+    process: Option<Running>,
+}
+
+impl Member {
+    pub(super) fn master(setup: &Setup, name: &str, port: u16, peer_port: u16, args: &[String]) -> Self {
+        let own = [
+            format!("--master-addr=127.0.0.1:{port}"),
+            format!("--advertise-addr=127.0.0.1:{port}"),
+            format!("--peer-urls=http://127.0.0.1:{peer_port}"),
+            format!("--advertise-peer-urls=http://127.0.0.1:{peer_port}"),
+        ];
+        Self::new(setup, "dm-master", name, port, &[&own, args].concat())
+    }
+
+    pub(super) fn worker(setup: &Setup, name: &str, port: u16, args: &[String]) -> Self {
+        let own = [format!("--worker-addr=127.0.0.1:{port}"), format!("--advertise-addr=127.0.0.1:{port}")];
+        Self::new(setup, "dm-worker", name, port, &[&own, args].concat())
+    }
+
+    fn new(setup: &Setup, program: &str, name: &str, port: u16, args: &[String]) -> Self {
+        let log = setup.dir.join(format!("{name}.log"));
+        let output = setup.dir.join(format!("{name}.out"));
+        let mut command = Program::new(setup.bin_dir.join(program))
+            .arg(format!("--name={name}"))
+            .arg(format!("--data-dir={}", setup.dir.join(name).display()))
+            .arg(format!("--log-file={}", log.display()))
+            .args(args)
+            .output_to(&output);
+        for (key, value) in &setup.env {
+            command = command.env(key, value);
+        }
+        let master = program == "dm-master";
+        Self { name: name.to_owned(), master, port, program: command, log, output, process: None }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A master, not a worker.
+    pub fn is_master(&self) -> bool {
+        self.master
+    }
+
+    /// `127.0.0.1:port` that it serves clients, peers' forwards and metrics on.
+    pub fn addr(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> PathBuf {
+        self.log.clone()
+    }
+
+    /// The whole text of its log file.
+    pub fn log_text(&self) -> Result<String> {
+        let bytes = std::fs::read(&self.log).with_context(|| format!("no log of {}", self.name))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The last lines of its log and of its output.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let mut text = self.log_text().unwrap_or_default();
+        text += &std::fs::read_to_string(&self.output).unwrap_or_default();
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Its process id; an error when it was killed or stopped.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.running()?.pid())
+    }
+
+    /// Started, and neither killed nor stopped since (it may have ended by itself).
+    pub fn was_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// How it ended by itself, or `None` while it runs or when it was stopped on purpose.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.as_mut().map_or(Ok(None), Running::try_ended)
+    }
+
+    /// Changes the environment for its next start.
+    pub fn set_env(&mut self, key: &str, value: &str) {
+        self.program = self.program.clone().env(key, value);
+    }
+
+    /// Starts it.
+    pub fn start(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("{} runs already", self.name);
+        }
+        self.process = Some(self.program.start()?);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.process.take().with_context(|| format!("{} does not run", self.name))?.kill9()
+    }
+
+    /// SIGTERM, and waits for the end; an error when it does not end with 0.
+    pub async fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().with_context(|| format!("{} does not run", self.name))?;
+        let status = process.stop(STOP).await?;
+        if !status.success() {
+            bail!("{} ended with {status} after SIGTERM", self.name);
+        }
+        Ok(())
+    }
+
+    /// Starts it anew on the same ports and data; killed first when it runs.
+    pub fn restart(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill9()?;
+        }
+        self.start()
+    }
+
+    /// SIGSTOP.
+    pub fn freeze(&self) -> Result<()> {
+        self.running()?.freeze()
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.running()?.thaw()
+    }
+
+    fn running(&self) -> Result<&Running> {
+        self.process.as_ref().with_context(|| format!("{} does not run", self.name))
+    }
+}

@@ -1,0 +1,244 @@
+//! A cluster of the real programs.
+
+mod dmctl;
+mod files;
+mod member;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value as Json;
+
+pub use dmctl::DmctlOutput;
+pub use files::{SourceFile, TaskFile};
+pub use member::Member;
+
+use crate::{Scratch, free_port, wait_until_value};
+
+/// How long masters and workers may take until they serve.
+const READY: Duration = Duration::from_secs(60);
+
+/// What a cluster consists of.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterOptions {
+    /// Masters, named `m1`, `m2`, ...
+    pub masters: usize,
+    /// Workers, named `w1`, `w2`, ...
+    pub workers: usize,
+    /// More arguments for each master.
+    pub master_args: Vec<String>,
+    /// More arguments for each worker.
+    pub worker_args: Vec<String>,
+    /// Environment of every process (failpoints, for instance).
+    pub env: Vec<(String, String)>,
+}
+
+/// Real `dm-master` and `dm-worker` processes on free ports with a scratch folder of their own; killed when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    options: ClusterOptions,
+    bin_dir: PathBuf,
+    members: Vec<Member>,
+    // Last: the folder goes after the processes.
+    scratch: Scratch,
+}
+
+impl Cluster {
+    /// Starts so many masters and workers, and waits until there is a leader and every worker is registered.
+    pub async fn start(masters: usize, workers: usize) -> Result<Self> {
+        Self::start_with(ClusterOptions { masters, workers, ..ClusterOptions::default() }).await
+    }
+
+    /// Starts a cluster and waits until there is a leader and every worker is registered.
+    pub async fn start_with(options: ClusterOptions) -> Result<Self> {
+        let scratch = Scratch::new("cluster")?;
+        let mut cluster = Self { bin_dir: bin_dir()?, members: Vec::new(), scratch, options };
+        let ports: Vec<(u16, u16)> =
+            (0..cluster.options.masters).map(|_| (free_port(), free_port())).collect();
+        let peers: Vec<String> = ports
+            .iter()
+            .enumerate()
+            .map(|(i, (_, peer))| format!("m{}=http://127.0.0.1:{peer}", i + 1))
+            .collect();
+        let peers = peers.join(",");
+        for (i, (port, peer)) in ports.into_iter().enumerate() {
+            let mut args = vec![format!("--initial-cluster={peers}")];
+            args.extend(cluster.options.master_args.iter().cloned());
+            let member = Member::master(&cluster.setup(), &format!("m{}", i + 1), port, peer, &args);
+            cluster.members.push(member);
+        }
+        for i in 0..cluster.options.workers {
+            cluster.push_worker(&format!("w{}", i + 1), &[]);
+        }
+        let started = match cluster.members.iter_mut().try_for_each(Member::start) {
+            Ok(()) => cluster.wait_ready().await,
+            Err(e) => Err(e),
+        };
+        if let Err(e) = started {
+            cluster.scratch.keep();
+            return Err(e.context(cluster.last_words()));
+        }
+        Ok(cluster)
+    }
+
+    /// Starts one more worker, with additional arguments.
+    pub async fn add_worker(&mut self, name: &str, args: &[String]) -> Result<()> {
+        self.push_worker(name, args);
+        self.member_mut(name)?.start()?;
+        self.wait_ready().await
+    }
+
+    /// The scratch folder.
+    pub fn dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Keeps the scratch folder.
+    pub fn keep(&self) {
+        self.scratch.keep();
+    }
+
+    /// A member by name.
+    pub fn member(&self, name: &str) -> Result<&Member> {
+        self.members.iter().find(|m| m.name() == name).with_context(|| format!("no member {name}"))
+    }
+
+    /// A member by name.
+    pub fn member_mut(&mut self, name: &str) -> Result<&mut Member> {
+        self.members.iter_mut().find(|m| m.name() == name).with_context(|| format!("no member {name}"))
+    }
+
+    /// The names of the masters or of the workers.
+    pub fn names(&self, masters: bool) -> Vec<String> {
+        self.members.iter().filter(|m| m.is_master() == masters).map(|m| m.name().to_owned()).collect()
+    }
+
+    /// Every master's client address, comma-separated, as `--master-addr` takes them.
+    pub fn master_addrs(&self) -> String {
+        let masters = self.members.iter().filter(|m| m.is_master());
+        masters.map(Member::addr).collect::<Vec<_>>().join(",")
+    }
+
+    /// Writes a file into the scratch folder, for `dmctl` to read.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.scratch.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// SIGKILL for one member.
+    pub fn kill9(&mut self, name: &str) -> Result<()> {
+        self.member_mut(name)?.kill9()
+    }
+
+    /// SIGTERM for one member; waits for its end.
+    pub async fn stop(&mut self, name: &str) -> Result<()> {
+        self.member_mut(name)?.stop().await
+    }
+
+    /// SIGSTOP for one member.
+    pub fn freeze(&self, name: &str) -> Result<()> {
+        self.member(name)?.freeze()
+    }
+
+    /// SIGCONT for one member.
+    pub fn thaw(&self, name: &str) -> Result<()> {
+        self.member(name)?.thaw()
+    }
+
+    /// Starts a member that was killed or stopped (kills it first when it runs), with the same data and ports. Does
+    /// not wait until it serves.
+    pub fn restart(&mut self, name: &str) -> Result<()> {
+        self.member_mut(name)?.restart()
+    }
+
+    /// The leader's name, waited for.
+    pub async fn leader(&self) -> Result<String> {
+        wait_until_value(READY, "a leader", || async {
+            let members = self.list_member().await?;
+            let leader = section(&members, "leader")
+                .and_then(|l| l["name"].as_str())
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned);
+            // A leader that a lagging member still names may be dead.
+            Ok(leader.filter(|name| self.member(name).is_ok_and(Member::was_started)))
+        })
+        .await
+    }
+
+    /// The worker that a source is bound to, or `None`.
+    pub async fn bound_worker(&self, source: &str) -> Result<Option<String>> {
+        let members = self.list_member().await?;
+        let workers =
+            section(&members, "worker").and_then(|w| w["workers"].as_array()).cloned().unwrap_or_default();
+        let bound = workers.iter().find(|w| w["source"] == source && w["stage"] == "bound");
+        Ok(bound.and_then(|w| w["name"].as_str()).map(str::to_owned))
+    }
+
+    /// Waits until a leader is named and every worker that runs is registered and not offline.
+    pub async fn wait_ready(&mut self) -> Result<()> {
+        for member in &mut self.members {
+            if let Some(status) = member.ended()? {
+                bail!("{} ended: {status}", member.name());
+            }
+        }
+        let want: Vec<&str> =
+            self.members.iter().filter(|m| !m.is_master() && m.was_started()).map(Member::name).collect();
+        wait_until_value(READY, "a leader and every worker", || async {
+            let members = self.list_member().await?;
+            let led = section(&members, "leader")
+                .is_some_and(|l| l["name"].as_str().is_some_and(|n| !n.is_empty()));
+            let workers = section(&members, "worker").and_then(|w| w["workers"].as_array());
+            let here = |name: &&str| {
+                let mut of_name = workers.into_iter().flatten().filter(|w| w["name"] == *name);
+                of_name.any(|w| w["stage"] == "free" || w["stage"] == "bound")
+            };
+            Ok((led && want.iter().all(here)).then_some(()))
+        })
+        .await
+    }
+
+    /// The last log lines of every member, for an error.
+    pub fn last_words(&self) -> String {
+        self.members.iter().map(|m| format!("--- {}\n{}\n", m.name(), m.log_tail(15))).collect()
+    }
+
+    fn setup(&self) -> member::Setup {
+        member::Setup {
+            bin_dir: self.bin_dir.clone(),
+            dir: self.scratch.path().to_owned(),
+            env: self.options.env.clone(),
+        }
+    }
+
+    fn push_worker(&mut self, name: &str, args: &[String]) {
+        let mut all = vec![format!("--join={}", self.master_addrs())];
+        all.extend(self.options.worker_args.iter().chain(args).cloned());
+        let member = Member::worker(&self.setup(), name, free_port(), &all);
+        self.members.push(member);
+    }
+}
+
+/// One section (`leader`, `master`, `worker`) of what list-member prints.
+fn section<'a>(members: &'a Json, name: &str) -> Option<&'a Json> {
+    members["members"].as_array()?.iter().find_map(|m| m.get(name))
+}
+
+/// Where the programs are: `DM_BIN_DIR`, or the build folder that this test program lies in.
+fn bin_dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("DM_BIN_DIR") {
+        return Ok(dir.into());
+    }
+    let exe = std::env::current_exe()?;
+    // target/debug/deps/NAME-HASH or target/debug/NAME.
+    for dir in exe.ancestors().skip(1) {
+        if dir.join("dm-master").is_file() && dir.join("dm-worker").is_file() && dir.join("dmctl").is_file() {
+            return Ok(dir.to_owned());
+        }
+    }
+    bail!(
+        "dm-master, dm-worker and dmctl are not built beside {}: run `cargo build --workspace`",
+        exe.display()
+    )
+}
