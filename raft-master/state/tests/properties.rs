@@ -199,7 +199,7 @@ proptest! {
                     _ => {}
                 }
                 if c == Condition::Live && w == b.incarnation
-                    && !liveness.epochs_found.get(id).is_some_and(|f| f.1 >= b.epoch) {
+                    && liveness.epochs_found.get(id).is_none_or(|f| f.1 < b.epoch) {
                     prop_assert_eq!(new, Some(b), "no new epoch without need");
                 }
                 if let Some((_, f)) = liveness.epochs_found.get(id)

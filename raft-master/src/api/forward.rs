@@ -1,0 +1,237 @@
+//! Takes every call to the leader, wherever that is.
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dm_consensus::Member;
+use dm_proto::{
+    error::{Code, Error},
+    pb::master_client::MasterClient,
+};
+use tokio::time::Instant;
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    transport::{Channel, Endpoint},
+};
+use tracing::{debug, info};
+
+use super::{ADOPT_META, HOPS, INCARNATION, desk::Desk};
+use crate::{node::Node, problem::Problem};
+
+/// Answers of a leader to one call.
+pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// Client of another master.
+pub type Client = MasterClient<Channel>;
+
+/// A call may not be passed on more often than this; the masters disagree about who leads if it would.
+const MAX_HOPS: u32 = 3;
+/// Longest life of a call, whatever it waits for.
+const CALL_DEADLINE: Duration = Duration::from_secs(120);
+/// Between attempts.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Largest request or answer between masters.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Metadata that travels with a call from master to master.
+const PASSED_ON: [&str; 2] = [INCARNATION, ADOPT_META];
+
+/// What a handler may know of a call beside its message.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// Metadata that is passed on.
+    pub metadata: BTreeMap<&'static str, String>,
+    /// Masters that have passed it on so far.
+    pub hops: u32,
+}
+
+impl Call {
+    fn of(metadata: &MetadataMap) -> Self {
+        let text = |key: &str| metadata.get(key).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let known = PASSED_ON.iter().filter_map(|key| text(key).map(|value| (*key, value)));
+        Self { metadata: known.collect(), hops: text(HOPS).and_then(|h| h.parse().ok()).unwrap_or(0) }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let hops = (HOPS, (self.hops + 1).to_string());
+        let pairs = self.metadata.iter().map(|(k, v)| (*k, v.clone())).chain([hops]);
+        for (key, value) in pairs {
+            if let Ok(value) = value.parse() {
+                request.metadata_mut().insert(key, value);
+            }
+        }
+        request
+    }
+}
+
+/// Serves calls where the leader is: here, or at another master.
+pub struct Forwarder {
+    node: Arc<Node>,
+    channels: Mutex<BTreeMap<String, Channel>>,
+    /// When a leader last answered a call, here or elsewhere.
+    leader_answered: Mutex<Instant>,
+}
+
+/// What one attempt came to.
+enum Attempt<T> {
+    Answered(Result<Response<T>, Status>),
+    /// No leader took it; why, for the log.
+    NoLeader(String),
+}
+
+impl Forwarder {
+    /// For one process.
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node, channels: Mutex::default(), leader_answered: Mutex::new(Instant::now()) }
+    }
+
+    /// Runs `local` when this member leads, else `remote` against the leader; again after an election. Operations are
+    /// idempotent, so an attempt whose outcome is unknown is repeated.
+    pub async fn serve<Q, A>(
+        &self,
+        request: Request<Q>,
+        local: impl Fn(Desk, Call, Q) -> Answer<Result<Response<A>, Problem>>,
+        remote: impl Fn(Client, Request<Q>) -> Answer<Result<Response<A>, Status>>,
+    ) -> Result<Response<A>, Status>
+    where
+        Q: Clone,
+    {
+        let call = Call::of(request.metadata());
+        let message = request.into_inner();
+        let begun = Instant::now();
+        let mut without_leader: Option<Instant> = None;
+        loop {
+            let attempt = async {
+                match Desk::open(&self.node).await {
+                    Ok(desk) => self.here(desk, &call, &message, &local).await,
+                    Err(Problem::NotLeader) => self.there(&call, &message, &remote).await,
+                    Err(problem) => Attempt::NoLeader(format!("{problem:?}")),
+                }
+            };
+            let left = CALL_DEADLINE.saturating_sub(begun.elapsed());
+            let reason = match tokio::time::timeout(left, attempt).await {
+                Err(_) => {
+                    return Err(Status::unknown(
+                        Error::new(
+                            Code::StageNotReached,
+                            "the call took too long; what it asked for may still be done",
+                        )
+                        .to_string(),
+                    ));
+                }
+                Ok(Attempt::Answered(answer)) => {
+                    *self.leader_answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    return answer;
+                }
+                Ok(Attempt::NoLeader(reason)) => reason,
+            };
+            let since = *without_leader.get_or_insert_with(Instant::now);
+            if self.node.stopping.is_cancelled() || since.elapsed() >= self.patience(since) {
+                info!(%reason, "a call found no leader");
+                return Err(no_leader());
+            }
+            debug!(%reason, "no leader yet");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// While a leader answered of late an election may be running, and is worth waiting for.
+    fn patience(&self, since: Instant) -> Duration {
+        let answered = *self.leader_answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let leadership = self.node.consensus.leadership();
+        let known = leadership.borrow().leader.is_some();
+        let patience = self.node.settings.timing.election_patience;
+        match since.saturating_duration_since(answered) < patience * 5 || known {
+            true => patience,
+            false => patience / 4,
+        }
+    }
+
+    async fn here<Q: Clone, A>(
+        &self,
+        desk: Desk,
+        call: &Call,
+        message: &Q,
+        local: impl Fn(Desk, Call, Q) -> Answer<Result<Response<A>, Problem>>,
+    ) -> Attempt<A> {
+        let end = desk.tenure.end.clone();
+        // A handler must not go on for a leader that has lost its office.
+        tokio::select! {
+            () = end.cancelled() => Attempt::NoLeader("this member lost the leadership".into()),
+            answer = local(desk, call.clone(), message.clone()) => match answer {
+                Ok(response) => Attempt::Answered(Ok(response)),
+                Err(Problem::Refused(error)) => Attempt::Answered(Err(Status::unknown(error.to_string()))),
+                Err(problem) => Attempt::NoLeader(format!("{problem:?}")),
+            },
+        }
+    }
+
+    async fn there<Q: Clone, A>(
+        &self,
+        call: &Call,
+        message: &Q,
+        remote: impl Fn(Client, Request<Q>) -> Answer<Result<Response<A>, Status>>,
+    ) -> Attempt<A> {
+        let mut leadership = self.node.consensus.leadership();
+        let now = leadership.borrow_and_update().clone();
+        let Some(leader) = now.leader.filter(|_| !now.is_leader) else {
+            return Attempt::NoLeader("no leader is known".into());
+        };
+        if call.hops >= MAX_HOPS {
+            return Attempt::Answered(Err(no_leader()));
+        }
+        let channel = match self.channel(&leader) {
+            Ok(channel) => channel,
+            Err(error) => return Attempt::NoLeader(error.to_string()),
+        };
+        let client = MasterClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let answer = remote(client, call.request(message.clone()));
+        let other_leader =
+            leadership.wait_for(|l| l.is_leader || l.leader.as_ref().is_some_and(|m| m.id != leader.id));
+        tokio::select! {
+            biased;
+            answer = answer => match answer {
+                // Not executed, or cut off: the leader died or another one was elected.
+                Err(status) if status.code() == tonic::Code::Unavailable || is_transport(&status) => {
+                    Attempt::NoLeader(format!("{}: {status}", leader.client_addr))
+                }
+                Err(status) if status.message().contains("code=38043") => Attempt::NoLeader(status.message().into()),
+                answer => Attempt::Answered(answer),
+            },
+            _ = other_leader => Attempt::NoLeader("another leader was elected meanwhile".into()),
+        }
+    }
+
+    /// A lazily connected channel to a master; a dead one reconnects by itself.
+    fn channel(&self, leader: &Member) -> Result<Channel, tonic::transport::Error> {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(&leader.client_addr) {
+            return Ok(channel.clone());
+        }
+        let channel = Endpoint::from_shared(format!("http://{}", leader.client_addr))?
+            .connect_timeout(Duration::from_millis(500))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_millis(500))
+            .keep_alive_timeout(Duration::from_secs(1))
+            .connect_lazy();
+        channels.insert(leader.client_addr.clone(), channel.clone());
+        Ok(channel)
+    }
+}
+
+/// A status made by the transport under the client, not by the master.
+fn is_transport(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+}
+
+/// DM's words for it.
+pub fn no_leader() -> Status {
+    let error = Error::new(Code::NotLeader, "master is not leader, and can't forward request to leader");
+    Status::unknown(error.to_string())
+}

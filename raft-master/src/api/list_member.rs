@@ -1,0 +1,104 @@
+//! `list-member`.
+use std::time::{Duration, Instant};
+
+use dm_consensus::Member;
+use dm_proto::pb::{
+    ListLeaderMember, ListMasterMember, ListMemberRequest, ListMemberResponse, ListWorkerMember, MasterInfo,
+    Members, WorkerInfo, members,
+};
+use dm_state::Condition;
+use futures::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::desk::Desk;
+use crate::problem::Problem;
+
+/// A master that does not answer within this time is shown as not alive.
+const ALIVE: Duration = Duration::from_secs(1);
+
+/// Sections in the order leader, master, worker; no filter means all.
+pub async fn handle(desk: Desk, request: ListMemberRequest) -> Result<ListMemberResponse, Problem> {
+    let all = !(request.leader || request.master || request.worker);
+    let shown = |name: &str| request.names.is_empty() || request.names.iter().any(|n| n == name);
+    let mut sections = Vec::new();
+    if all || request.leader {
+        sections.push(members::Member::Leader(leader(&desk, shown)));
+    }
+    if all || request.master {
+        let masters: Vec<Member> =
+            desk.node.consensus.members().into_iter().filter(|m| shown(&m.name)).collect();
+        let mut masters = join_all(masters.into_iter().map(|m| master(&desk, m))).await;
+        masters.sort_by(|a, b| a.name.cmp(&b.name));
+        sections.push(members::Member::Master(ListMasterMember { masters, ..Default::default() }));
+    }
+    if all || request.worker {
+        sections.push(members::Member::Worker(workers(&desk, shown)?));
+    }
+    let members = sections.into_iter().map(|member| Members { member: Some(member) }).collect();
+    Ok(ListMemberResponse { result: true, msg: String::new(), members })
+}
+
+fn leader(desk: &Desk, shown: impl Fn(&str) -> bool) -> ListLeaderMember {
+    let settings = &desk.node.settings;
+    match shown(&settings.name) {
+        true => ListLeaderMember {
+            name: settings.name.clone(),
+            addr: settings.advertise.clone(),
+            ..Default::default()
+        },
+        false => ListLeaderMember::default(),
+    }
+}
+
+async fn master(desk: &Desk, member: Member) -> MasterInfo {
+    let own = member.id == desk.node.consensus.node_id();
+    let alive = own || matches!(timeout(ALIVE, answers(&member.client_addr)).await, Ok(Ok(true)));
+    MasterInfo {
+        alive,
+        peer_ur_ls: vec![format!("http://{}", member.peer_addr)],
+        client_ur_ls: vec![format!("http://{}", member.client_addr)],
+        member_id: member.id,
+        name: member.name,
+    }
+}
+
+/// Whether `/health` gets any HTTP answer.
+async fn answers(address: &str) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = [0_u8; 5];
+    stream.read_exact(&mut head).await?;
+    Ok(&head == b"HTTP/")
+}
+
+fn workers(desk: &Desk, shown: impl Fn(&str) -> bool) -> Result<ListWorkerMember, Problem> {
+    let now = Instant::now();
+    let workers = desk.state(|state| {
+        let shown = state.workers.iter().filter(|(name, _)| shown(name));
+        let infos = shown.map(|(name, worker)| {
+            // A worker may serve several sources; DM's field holds one.
+            let sources: Vec<&str> = state.sources_of(name).map(|(id, _)| id.as_str()).collect();
+            let condition = desk.tenure.roster.condition(name, now);
+            let offline =
+                worker.incarnation == 0 || matches!(condition, Condition::Dead | Condition::Released);
+            let stage = match (offline, sources.is_empty()) {
+                (true, _) => "offline",
+                (false, true) => "free",
+                (false, false) => "bound",
+            };
+            WorkerInfo {
+                name: name.clone(),
+                addr: worker.address.clone(),
+                stage: stage.into(),
+                source: sources.join(", "),
+            }
+        });
+        infos.collect()
+    });
+    Ok(ListWorkerMember { workers, ..Default::default() })
+}

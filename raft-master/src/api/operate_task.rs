@@ -1,0 +1,104 @@
+//! `stop-task`, `pause-task`, `resume-task`.
+use std::time::Duration;
+
+use dm_proto::{
+    error::{Code, Error},
+    pb::{CommonWorkerResponse, OperateTaskRequest, OperateTaskResponse, TaskOp},
+    raft::{RemoveSubtasks, SetStage, command::Body},
+    worker::Stage,
+};
+use tracing::info;
+
+use super::{
+    desk::Desk,
+    wait::{Expected, wait_for},
+};
+use crate::problem::Problem;
+
+/// Longest wait for another operation on the same task.
+const LATCH: Duration = Duration::from_secs(10);
+
+/// Commits the wish and waits until it is observed.
+pub async fn handle(desk: Desk, request: OperateTaskRequest) -> Result<OperateTaskResponse, Problem> {
+    let mut answer = OperateTaskResponse { op: request.op, ..Default::default() };
+    match operate(&desk, &request).await {
+        Ok(rows) => {
+            answer.result = true;
+            answer.sources = rows;
+        }
+        Err(Problem::Refused(error)) => answer.msg = error.to_string(),
+        Err(problem) => return Err(problem),
+    }
+    Ok(answer)
+}
+
+async fn operate(desk: &Desk, request: &OperateTaskRequest) -> Result<Vec<CommonWorkerResponse>, Problem> {
+    let task = &request.name;
+    let op = TaskOp::try_from(request.op).unwrap_or(TaskOp::InvalidOp);
+    if !matches!(op, TaskOp::Stop | TaskOp::Delete | TaskOp::Pause | TaskOp::Resume) {
+        let message = format!("op {} not supported on task", op.as_str_name());
+        return Err(Error::new(Code::InvalidOperation, message).into());
+    }
+    let _latch = desk.tenure.latch.lock(&format!("task {task}"), LATCH).await.ok_or_else(|| {
+        Error::new(
+            Code::InvalidOperation,
+            format!("another operation on task {task} is running, try again later"),
+        )
+    })?;
+    let sources = sources(desk, request)?;
+    let expected = match op {
+        TaskOp::Pause => set_stage(desk, task, &sources, Stage::Paused).await?,
+        TaskOp::Resume => set_stage(desk, task, &sources, Stage::Running).await?,
+        _ => {
+            let remove = RemoveSubtasks { task: task.clone(), sources: sources.clone() };
+            let index = desk.propose(Body::RemoveSubtasks(remove)).await?.index;
+            sources.iter().map(|id| (id.clone(), Expected::Stopped { index })).collect()
+        }
+    };
+    info!(%task, op = op.as_str_name(), ?sources, "task is operated");
+    wait_for(desk, task, expected, desk.node.settings.timing.rpc).await
+}
+
+/// The sources meant: those named, or all of the task.
+fn sources(desk: &Desk, request: &OperateTaskRequest) -> Result<Vec<String>, Problem> {
+    let task = &request.name;
+    let all: Vec<String> = desk.state(|state| {
+        state.tasks.get(task).map(|t| t.subtasks.keys().cloned().collect()).unwrap_or_default()
+    });
+    if all.is_empty() {
+        let message =
+            format!("task {task} has no source or not exist, please check the task name and status");
+        return Err(Error::new(Code::TaskNotFound, message).into());
+    }
+    let unknown: Vec<String> = request.sources.iter().filter(|id| !all.contains(id)).cloned().collect();
+    if !unknown.is_empty() {
+        let message = format!("sources [{}] need to be operate not exist for task {task}", unknown.join(" "));
+        return Err(Error::new(Code::SubtasksNotFound, message).into());
+    }
+    Ok(match request.sources.is_empty() {
+        true => all,
+        false => request.sources.clone(),
+    })
+}
+
+async fn set_stage(
+    desk: &Desk,
+    task: &str,
+    sources: &[String],
+    stage: Stage,
+) -> Result<Vec<(String, Expected)>, Problem> {
+    let command = SetStage { task: task.to_owned(), sources: sources.to_vec(), stage: stage.into() };
+    desk.propose(Body::SetStage(command)).await?;
+    Ok(desk.state(|state| {
+        let subtasks = state.tasks.get(task).map(|t| &t.subtasks);
+        let expected = sources.iter().filter_map(|id| {
+            let s = subtasks?.get(id)?;
+            let expected = match stage {
+                Stage::Paused => Expected::Paused { revision: s.revision },
+                _ => Expected::Running { revision: s.revision, resume_serial: s.resume_serial },
+            };
+            Some((id.clone(), expected))
+        });
+        expected.collect()
+    }))
+}
