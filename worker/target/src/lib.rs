@@ -11,20 +11,40 @@
 
 mod attachment;
 mod batch;
+mod broken;
 mod ddl;
+mod ddl_run;
+mod detector;
 mod error;
 mod executed;
+mod hold;
+mod lane;
+mod link;
+mod literal;
 mod load;
+mod marks;
+mod meta;
+mod names;
+mod packet;
 mod resume;
+mod rows;
+mod session;
+mod shared;
 mod spec;
+mod spine;
+mod start;
+mod tracker;
 mod txn;
 
-pub use attachment::{Attachment, create_meta};
+pub use attachment::Attachment;
 pub use batch::{Batch, ChunkMark, PartMark};
+#[cfg(feature = "broken")]
+pub use broken::Broken;
 pub use ddl::{DdlClass, DdlDecision, DdlObject, DdlRecord, DdlStep};
 pub use error::{TargetError, Verdict};
 pub use executed::{ExecutedSet, MariaDbExecuted, PositionExecuted, ResumePoint};
 pub use load::{ChunkState, LoadChunk, LoadState};
+pub use meta::create_meta;
 pub use resume::{CheckpointRow, CheckpointUpdate, Resume, StartPoint, TargetStats};
 pub use spec::{LOAD_STREAM, Limits, MAIN_STREAM, TargetAddress, TargetSpec};
 pub use txn::{Mode, TxnId};

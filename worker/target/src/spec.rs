@@ -60,6 +60,9 @@ pub struct TargetSpec {
     pub foreign_key_checks: bool,
     /// Deadlines and bounds.
     pub limits: Limits,
+    /// Promises to break, for tests of the tests.
+    #[cfg(feature = "broken")]
+    pub broken: crate::Broken,
 }
 
 impl TargetSpec {
@@ -89,7 +92,40 @@ impl TargetSpec {
             mode,
             foreign_key_checks: false,
             limits: Limits::default(),
+            #[cfg(feature = "broken")]
+            broken: crate::Broken::default(),
         }
+    }
+
+    #[cfg(feature = "broken")]
+    fn switches(&self) -> crate::broken::Broken {
+        self.broken
+    }
+
+    #[cfg(not(feature = "broken"))]
+    #[allow(clippy::unused_self)] // the test-only variant reads it
+    fn switches(&self) -> crate::broken::Broken {
+        crate::broken::Broken::default()
+    }
+
+    pub(crate) fn breaks_epoch(&self) -> bool {
+        self.switches().no_epoch
+    }
+
+    pub(crate) fn breaks_seq(&self) -> bool {
+        self.switches().no_seq
+    }
+
+    pub(crate) fn breaks_kill(&self) -> bool {
+        self.switches().no_kill
+    }
+
+    pub(crate) fn breaks_done(&self) -> bool {
+        self.switches().done_forgotten
+    }
+
+    pub(crate) fn breaks_ddl_set(&self) -> bool {
+        self.switches().ddl_missing
     }
 }
 
@@ -126,8 +162,9 @@ impl Default for Limits {
             packet: Duration::from_secs(60),
             retry: Duration::from_secs(120),
             ddl: Duration::from_secs(7 * 24 * 3600),
-            take_over: Duration::from_secs(60),
-            former_ddl: Duration::from_secs(60),
+            // Both below wait_timeout: the lanes wait without a ping. The caller tries again.
+            take_over: Duration::from_secs(7),
+            former_ddl: Duration::from_secs(7),
             close: Duration::from_secs(30),
             ping: Duration::from_secs(3),
             done_bytes: 16 << 10,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use dm_binlog::Gtid;
+use dm_binlog::{Flavor, Gtid};
 
 /// How the transactions of a source are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,25 @@ impl fmt::Display for TxnId {
         match self {
             Self::Gtid(gtid) => write!(f, "{gtid}"),
             Self::Position { generation, file, pos } => write!(f, "{generation}/{file}:{pos}"),
+        }
+    }
+}
+
+impl TxnId {
+    /// Parses the text that [`fmt::Display`] writes.
+    pub fn parse(mode: Mode, text: &str) -> Option<Self> {
+        match mode {
+            Mode::MySqlGtid => Gtid::parse(Flavor::MySql, text).ok().map(Self::Gtid),
+            Mode::MariaDbGtid => Gtid::parse(Flavor::MariaDb, text).ok().map(Self::Gtid),
+            Mode::Position => {
+                let (generation, rest) = text.split_once('/')?;
+                let (file, pos) = rest.rsplit_once(':')?;
+                Some(Self::Position {
+                    generation: generation.parse().ok()?,
+                    file: file.to_owned(),
+                    pos: pos.parse().ok()?,
+                })
+            }
         }
     }
 }

@@ -51,6 +51,10 @@ impl PositionExecuted {
         self.low.as_ref().map(|(f, p)| (f.0.as_str(), *p))
     }
 
+    pub(crate) fn with_generation(&self, generation: u64) -> Self {
+        Self { generation, ..self.clone() }
+    }
+
     pub(super) fn low_only(&self) -> Self {
         Self { generation: self.generation, low: self.low.clone(), done: BTreeMap::new() }
     }

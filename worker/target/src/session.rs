@@ -1,0 +1,64 @@
+//! Session settings of every target connection.
+
+use crate::spec::TargetAddress;
+
+/// Modes that every session has, whatever the user's `session` says.
+const MODES: [&str; 4] =
+    ["STRICT_ALL_TABLES", "ALLOW_INVALID_DATES", "NO_AUTO_VALUE_ON_ZERO", "NO_ENGINE_SUBSTITUTION"];
+
+/// Modes that a user's `session` can't add: they change what our text means, alone or inside a combination.
+const REFUSED: [&str; 10] = [
+    "NO_UNSIGNED_SUBTRACTION",
+    "NO_BACKSLASH_ESCAPES",
+    "PAD_CHAR_TO_FULL_LENGTH",
+    "EMPTY_STRING_IS_NULL",
+    "ANSI",
+    "ORACLE",
+    "MSSQL",
+    "DB2",
+    "MAXDB",
+    "POSTGRESQL",
+];
+
+/// The statements that set up a session: the user's variables first, so that ours win.
+pub(crate) fn statements(address: &TargetAddress, foreign_key_checks: bool) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut modes: Vec<String> = MODES.iter().map(|m| (*m).to_owned()).collect();
+    for (name, value) in &address.session {
+        if name.eq_ignore_ascii_case("sql_mode") {
+            for mode in value.trim_matches(['\'', '"']).split(',').map(|m| m.trim().to_ascii_uppercase()) {
+                if !mode.is_empty() && !REFUSED.contains(&mode.as_str()) && !modes.contains(&mode) {
+                    modes.push(mode);
+                }
+            }
+        } else {
+            out.push(format!("SET SESSION {} = {}", variable(name), value_text(value)));
+        }
+    }
+    out.extend(fixed(&modes.join(","), foreign_key_checks));
+    out
+}
+
+/// What is the same in every session, and restored after a DDL statement with settings of its own.
+fn fixed(sql_mode: &str, foreign_key_checks: bool) -> [String; 3] {
+    [
+        "SET NAMES binary".to_owned(),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+        format!(
+            "SET SESSION sql_mode = '{sql_mode}', time_zone = '+00:00', autocommit = 1, \
+             innodb_lock_wait_timeout = 2, lock_wait_timeout = 5, wait_timeout = 10, net_write_timeout = 60, \
+             unique_checks = 1, foreign_key_checks = {}",
+            u8::from(foreign_key_checks)
+        ),
+    ]
+}
+
+fn variable(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')).collect()
+}
+
+fn value_text(value: &str) -> String {
+    let bare =
+        !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+    if bare { value.to_owned() } else { format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")) }
+}
