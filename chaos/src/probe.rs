@@ -1,0 +1,172 @@
+//! Measures failover from outside: when does a row that was committed at the source after a fault show at the target?
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use mysql_async::{Conn, Opts, prelude::Queryable};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Pause between two probe rows, and between two looks at the target: the resolution of every figure.
+const TICK: Duration = Duration::from_millis(5);
+
+#[derive(Default)]
+struct Observed {
+    /// When the INSERT of row `i + 1` was begun; it is only entered after the source has committed it.
+    began: Vec<Instant>,
+    /// (highest row seen at the target, when), one entry per change.
+    seen: Vec<(u64, Instant)>,
+}
+
+/// A writer of numbered rows at the source and a reader of the highest number at the target.
+pub struct Probe {
+    observed: Arc<Mutex<Observed>>,
+    stop: CancellationToken,
+    writer: JoinHandle<Result<()>>,
+    reader: JoinHandle<Result<()>>,
+}
+
+/// Creates the probe's table; call it before the task starts, or the DDL is replicated.
+pub async fn create_table(source: &mut Conn, schema: &str) -> Result<()> {
+    source
+        .query_drop(format!(
+            "CREATE TABLE IF NOT EXISTS {schema}.failover_probe (id BIGINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB"
+        ))
+        .await
+        .context("create the probe table")
+}
+
+impl Probe {
+    /// Starts writing and watching. Row numbers go on after those that are there.
+    pub async fn start(source: Opts, target: Opts, schema: &str) -> Result<Self> {
+        let table = format!("{schema}.failover_probe");
+        let mut writer_conn = Conn::new(source).await.context("probe: connect to the source")?;
+        let first: Option<u64> =
+            writer_conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}")).await?;
+        let first = first.unwrap_or(0);
+        let observed = Arc::new(Mutex::new(Observed::default()));
+        let stop = CancellationToken::new();
+        let writer = tokio::spawn(write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone()));
+        let reader = tokio::spawn(read(target, table, first, Arc::clone(&observed), stop.clone()));
+        Ok(Self { observed, stop, writer, reader })
+    }
+
+    /// Time from `fault` until the first row whose INSERT was begun after it was seen at the target.
+    pub async fn failover(&self, fault: Instant, deadline: Duration) -> Result<Duration> {
+        loop {
+            if let Some(found) = lock(&self.observed).failover(fault) {
+                return Ok(found);
+            }
+            if self.writer.is_finished() || self.reader.is_finished() {
+                bail!("the probe itself has ended");
+            }
+            if fault.elapsed() > deadline {
+                bail!("no row committed after the fault reached the target within {deadline:?}");
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// The longest time without a new probe row at the target between two moments.
+    pub fn longest_gap(&self, from: Instant, to: Instant) -> Duration {
+        lock(&self.observed).longest_gap(from, to)
+    }
+
+    /// Ends both tasks; returns how many rows were written.
+    pub async fn stop(self) -> Result<u64> {
+        self.stop.cancel();
+        self.writer.await.map_err(|e| anyhow!("probe writer: {e}"))??;
+        self.reader.await.map_err(|e| anyhow!("probe reader: {e}"))??;
+        let rows = lock(&self.observed).began.len();
+        Ok(rows as u64)
+    }
+}
+
+impl Observed {
+    fn failover(&self, fault: Instant) -> Option<Duration> {
+        // Numbers are dense from the first one, so the index tells the row.
+        let first_after = self.began.partition_point(|b| *b < fault);
+        if first_after == self.began.len() {
+            return None;
+        }
+        let number = first_after as u64 + 1;
+        let at = self.seen.iter().find(|(highest, at)| *highest >= number && *at > fault)?.1;
+        Some(at - fault)
+    }
+
+    fn longest_gap(&self, from: Instant, to: Instant) -> Duration {
+        let mut last = from;
+        let mut longest = Duration::ZERO;
+        for at in self.seen.iter().map(|(_, at)| *at).filter(|at| *at > from && *at < to).chain([to]) {
+            longest = longest.max(at - last);
+            last = at;
+        }
+        longest
+    }
+}
+
+async fn write(
+    mut conn: Conn,
+    table: String,
+    first: u64,
+    observed: Arc<Mutex<Observed>>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let mut number = first;
+    while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+        number += 1;
+        let began = Instant::now();
+        conn.query_drop(format!("INSERT INTO {table} VALUES ({number})")).await.context("probe: write")?;
+        lock(&observed).began.push(began);
+    }
+    conn.disconnect().await.context("probe: close the source connection")
+}
+
+async fn read(
+    target: Opts,
+    table: String,
+    first: u64,
+    observed: Arc<Mutex<Observed>>,
+    stop: CancellationToken,
+) -> Result<()> {
+    let mut conn = Conn::new(target).await.context("probe: connect to the target")?;
+    let mut highest = 0;
+    while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+        let found: Option<u64> = conn
+            .query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"))
+            .await
+            .context("probe: read the target")?;
+        let now = Instant::now();
+        let found = found.unwrap_or(0).saturating_sub(first);
+        if found > highest {
+            highest = found;
+            lock(&observed).seen.push((found, now));
+        }
+    }
+    conn.disconnect().await.context("probe: close the target connection")
+}
+
+fn lock(observed: &Mutex<Observed>) -> MutexGuard<'_, Observed> {
+    observed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rows_begun_after_the_fault_count() {
+        let t = Instant::now();
+        let ms = |n| t + Duration::from_millis(n);
+        let observed = Observed {
+            began: vec![ms(0), ms(10), ms(30)],
+            // Row 2 was begun before the fault and arrives after it: not a proof of life.
+            seen: vec![(1, ms(5)), (2, ms(25)), (3, ms(90))],
+        };
+        assert_eq!(observed.failover(ms(20)), Some(Duration::from_millis(70)));
+        assert_eq!(observed.failover(ms(40)), None);
+        assert_eq!(observed.longest_gap(ms(0), ms(100)), Duration::from_millis(65));
+    }
+}

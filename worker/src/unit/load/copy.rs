@@ -1,0 +1,182 @@
+//! Streams the chunks from the snapshot into batches for the target.
+use dm_proto::error::{Code, Scope};
+use dm_schema::{LoadWriter, WriteError};
+use dm_target::{Attachment, Batch, ChunkMark, Resume};
+use mysql_async::{Conn, Row, Value, prelude::Queryable};
+
+use super::{
+    chunks::no_timeout,
+    plan::{LoadTable, Plan},
+    progress::Progress,
+};
+use crate::{
+    failure::{Failure, from_mysql},
+    subtask::SubtaskContext,
+    unit::target_failure,
+};
+
+/// Larger statements are slower at the server, smaller ones cost more round trips through its parser.
+const STATEMENT_ROWS: u64 = 500;
+const STATEMENT_BYTES: usize = 256 << 10;
+/// Text of one piece; below half of the smallest `max_allowed_packet` that is in use.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What was read.
+pub struct Copied {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Reads every chunk in order; `submit` holds the reader back when too many bytes are in flight.
+pub async fn copy(
+    context: &SubtaskContext,
+    attachment: &Attachment,
+    conn: &mut Conn,
+    plan: &Plan,
+    progress: &Progress,
+    resume: &Resume,
+) -> Result<Copied, Failure> {
+    let shown: Vec<usize> = plan
+        .tables
+        .iter()
+        .map(|t| progress.add_table(&t.source.schema, &t.source.table, t.rows_estimate))
+        .collect();
+    let piece_bytes = PIECE_BYTES.min(resume.max_allowed_packet / 4);
+    let mut copied = Copied { rows: 0, bytes: 0 };
+    let mut id = 0;
+    for (table, index) in plan.tables.iter().zip(shown) {
+        let target = table.model.clone().renamed(table.target.clone());
+        let writer = LoadWriter::new(&table.model, &target).map_err(|e| unwritable(table, &e))?;
+        for chunk in &table.chunks.chunks {
+            let sql = format!(
+                "SELECT {}{} FROM {}{}",
+                no_timeout(context.identity.flavor),
+                writer.select_list(),
+                table.source.quoted(),
+                chunk.condition(table.chunks.column.as_deref().unwrap_or_default()),
+            );
+            let mut pieces = Pieces::new(id, table, &writer, piece_bytes);
+            let upstream =
+                |e: &mysql_async::Error| from_mysql(e, Scope::Upstream, format!("read {}", table.source));
+            let mut result = conn.query_iter(sql).await.map_err(|e| upstream(&e))?;
+            while let Some(row) = result.next().await.map_err(|e| upstream(&e))? {
+                if let Some((batch, rows, bytes)) = pieces.push(&row)? {
+                    submit(context, attachment, batch).await?;
+                    progress.add_read(index, rows, bytes);
+                }
+            }
+            drop(result);
+            let (batch, rows, bytes) = pieces.last();
+            submit(context, attachment, batch).await?;
+            progress.add_read(index, rows, bytes);
+            copied.rows += pieces.total_rows;
+            copied.bytes += pieces.total_bytes;
+            id += 1;
+        }
+        progress.read_whole(index);
+    }
+    Ok(copied)
+}
+
+async fn submit(context: &SubtaskContext, attachment: &Attachment, batch: Batch) -> Result<(), Failure> {
+    attachment
+        .submit(batch)
+        .await
+        .map_err(|e| target_failure(&context.process, &context.task, &context.source_id, &e))
+}
+
+fn unwritable(table: &LoadTable, error: &WriteError) -> Failure {
+    Failure::new(Code::LoadFailed, format!("{} can't be copied", table.source)).cause(error)
+}
+
+/// Cuts one chunk's rows into statements and pieces.
+struct Pieces<'a> {
+    chunk: u64,
+    table: &'a LoadTable,
+    writer: &'a LoadWriter,
+    piece_bytes: usize,
+    piece: u32,
+    batch: Batch,
+    statement: Vec<u8>,
+    statement_rows: u64,
+    rows: u64,
+    bytes: u64,
+    total_rows: u64,
+    total_bytes: u64,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(chunk: u64, table: &'a LoadTable, writer: &'a LoadWriter, piece_bytes: usize) -> Self {
+        Self {
+            chunk,
+            table,
+            writer,
+            piece_bytes,
+            piece: 0,
+            batch: Batch::new(),
+            statement: Vec::new(),
+            statement_rows: 0,
+            rows: 0,
+            bytes: 0,
+            total_rows: 0,
+            total_bytes: 0,
+        }
+    }
+
+    /// Adds a row; gives a piece when one is full.
+    fn push(&mut self, row: &Row) -> Result<Option<(Batch, u64, u64)>, Failure> {
+        let mut values: Vec<Option<&[u8]>> = Vec::with_capacity(row.len());
+        for i in 0..row.len() {
+            values.push(match row.as_ref(i) {
+                Some(Value::NULL) => None,
+                Some(Value::Bytes(bytes)) => {
+                    self.bytes += bytes.len() as u64;
+                    Some(bytes)
+                }
+                other => {
+                    return Err(Failure::internal(format!(
+                        "column {i} of {} came as {other:?} in the text protocol",
+                        self.table.source
+                    )));
+                }
+            });
+        }
+        if self.statement_rows == 0 {
+            self.writer.begin(&mut self.statement);
+        }
+        self.writer
+            .row(&mut self.statement, self.statement_rows == 0, &values)
+            .map_err(|e| unwritable(self.table, &e))?;
+        self.statement_rows += 1;
+        self.rows += 1;
+        if self.statement_rows >= STATEMENT_ROWS || self.statement.len() >= STATEMENT_BYTES.min(self.piece_bytes) {
+            self.end_statement();
+        }
+        Ok((self.batch.sql_bytes() >= self.piece_bytes).then(|| self.end_piece(false)))
+    }
+
+    /// The piece that completes the chunk; also for a chunk without a row.
+    fn last(&mut self) -> (Batch, u64, u64) {
+        self.end_piece(true)
+    }
+
+    fn end_statement(&mut self) {
+        if self.statement_rows > 0 {
+            // Fewer rows inserted than sent can't go unseen.
+            self.batch.push_statement(&self.statement, Some(self.statement_rows), true);
+            self.statement.clear();
+            self.statement_rows = 0;
+        }
+    }
+
+    fn end_piece(&mut self, last: bool) -> (Batch, u64, u64) {
+        self.end_statement();
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.rows = self.rows;
+        batch.chunk = Some(ChunkMark { chunk: self.chunk, piece: self.piece, last, rows: self.rows });
+        self.piece += 1;
+        self.total_rows += self.rows;
+        self.total_bytes += self.bytes;
+        (batch, std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes))
+    }
+}
