@@ -1,11 +1,13 @@
 #!/bin/sh
 # Installs what building, testing and the demo need from the system's packages, when it is missing.
 # Starts no service. Safe to run again. Uses sudo when not root.
+#   --demo   only what the demo needs
 set -eu
 
 # command that shows the package is there : package
 needed='mariadbd:mariadb-server mariadb:mariadb-client sysbench:sysbench mydumper:mydumper
 debootstrap:debootstrap ip:iproute2 ps:procps setpriv:util-linux cc:gcc flock:util-linux'
+[ "${1:-}" != --demo ] || needed='mariadbd:mariadb-server mariadb:mariadb-client setpriv:util-linux cc:gcc flock:util-linux'
 
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 missing=''

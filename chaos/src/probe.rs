@@ -48,7 +48,8 @@ impl Probe {
         let first = first.unwrap_or(0);
         let observed = Arc::new(Mutex::new(Observed::default()));
         let stop = CancellationToken::new();
-        let writer = tokio::spawn(write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone()));
+        let writer =
+            tokio::spawn(write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone()));
         let reader = tokio::spawn(read(target, table, first, Arc::clone(&observed), stop.clone()));
         Ok(Self { observed, stop, writer, reader })
     }

@@ -110,7 +110,8 @@ fn members_line(members: &Value) -> String {
 
 /// The load unit reports DM's fields and, beside them, rows per table.
 fn load_lines(load: &Value) -> Vec<String> {
-    let number = |v: &Value| v.as_str().and_then(|s| s.parse::<u64>().ok()).or_else(|| v.as_u64()).unwrap_or(0);
+    let number =
+        |v: &Value| v.as_str().and_then(|s| s.parse::<u64>().ok()).or_else(|| v.as_u64()).unwrap_or(0);
     let mut lines = vec![format!(
         "load     {} {}",
         load["progress"].as_str().unwrap_or("-"),

@@ -84,7 +84,10 @@ async fn transaction(conn: &mut Conn, rng: &mut StdRng, writer: i32, serial: u64
                 format!("UPDATE audit.account SET balance = balance + {amount} WHERE id = {b}"),
             ]
         }
-        1 => vec![format!("UPDATE shop.customer SET credit = credit + 1, tags = {} WHERE id = {customer}", serial % 8)],
+        1 => vec![format!(
+            "UPDATE shop.customer SET credit = credit + 1, tags = {} WHERE id = {customer}",
+            serial % 8
+        )],
         2 => vec![format!(
             "INSERT INTO shop.purchase VALUES ({customer}, {}, 7, 0.1 * {serial}, 'open', 'écrit', NULL, NOW(6))",
             u64::from(writer.unsigned_abs()) * 1_000_000_000 + serial
@@ -92,7 +95,10 @@ async fn transaction(conn: &mut Conn, rng: &mut StdRng, writer: i32, serial: u64
         3 => vec![format!("DELETE FROM shop.purchase WHERE customer = {customer} LIMIT 1")],
         4 => {
             let who = ["'a'", "'A'", "'é'", "NULL"][rng.random_range(0..4)];
-            vec![format!("INSERT INTO shop.click VALUES ({who}, '/page/{}', 1 / 3), ({who}, '/home', 0.1)", serial % 50)]
+            vec![format!(
+                "INSERT INTO shop.click VALUES ({who}, '/page/{}', 1 / 3), ({who}, '/home', 0.1)",
+                serial % 50
+            )]
         }
         _ => vec![format!(
             "DELETE FROM shop.click WHERE who = 'a' AND page = '/page/{}' ORDER BY weight LIMIT 1",
@@ -102,17 +108,27 @@ async fn transaction(conn: &mut Conn, rng: &mut StdRng, writer: i32, serial: u64
     // An application retries what the source's own lock detection has rolled back.
     loop {
         match run(conn, &statements, writer, serial).await {
-            Err(mysql_async::Error::Server(e)) if matches!(e.code, 1213 | 1205) => conn.query_drop("ROLLBACK").await?,
+            Err(mysql_async::Error::Server(e)) if matches!(e.code, 1213 | 1205) => {
+                conn.query_drop("ROLLBACK").await?
+            }
             other => return other.map_err(Into::into),
         }
     }
 }
 
-async fn run(conn: &mut Conn, statements: &[String], writer: i32, serial: u64) -> Result<(), mysql_async::Error> {
+async fn run(
+    conn: &mut Conn,
+    statements: &[String],
+    writer: i32,
+    serial: u64,
+) -> Result<(), mysql_async::Error> {
     conn.query_drop("BEGIN").await?;
     for sql in statements {
         conn.query_drop(sql).await?;
     }
-    conn.query_drop(format!("INSERT INTO audit.entry VALUES ({writer}, {serial}, 'written while migrating', 1)")).await?;
+    conn.query_drop(format!(
+        "INSERT INTO audit.entry VALUES ({writer}, {serial}, 'written while migrating', 1)"
+    ))
+    .await?;
     conn.query_drop("COMMIT").await
 }

@@ -1,0 +1,13 @@
+//! Benchmarks that print a table, each figure beside its rival where there is one.
+pub mod failover;
+pub mod speed;
+
+use std::time::Duration;
+
+/// Median and maximum in milliseconds; `-` without a value.
+fn median_max(times: &[Duration]) -> (String, String) {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let show = |time: Option<&Duration>| time.map_or("-".to_owned(), |t| t.as_millis().to_string());
+    (show(sorted.get(sorted.len() / 2)), show(sorted.last()))
+}
