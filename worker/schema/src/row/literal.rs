@@ -18,8 +18,7 @@ pub(super) fn push_value(out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>
         Value::Json(_) => {
             let mut text = Vec::new();
             value.write_text(&mut text)?;
-            out.extend_from_slice(b"_utf8mb4");
-            push_quoted_bytes(out, &text);
+            push_characters(out, &text);
         }
         Value::Year(_)
         | Value::Date { .. }
@@ -54,9 +53,9 @@ pub(super) fn push_bytes(out: &mut Vec<u8>, plan: &ColumnPlan, bytes: &[u8]) {
         }
         Bytes::Binary => push_binary(out, bytes, 0),
         Bytes::Padded(length) => push_binary(out, bytes, *length),
-        Bytes::Uuid => push_quoted_bytes(out, uuid_text(&filled::<16>(bytes)).as_bytes()),
-        Bytes::Inet4 => push_quoted_bytes(out, Ipv4Addr::from(filled::<4>(bytes)).to_string().as_bytes()),
-        Bytes::Inet6 => push_quoted_bytes(out, Ipv6Addr::from(filled::<16>(bytes)).to_string().as_bytes()),
+        Bytes::Uuid => push_characters(out, uuid_text(&filled::<16>(bytes)).as_bytes()),
+        Bytes::Inet4 => push_characters(out, Ipv4Addr::from(filled::<4>(bytes)).to_string().as_bytes()),
+        Bytes::Inet6 => push_characters(out, Ipv6Addr::from(filled::<16>(bytes)).to_string().as_bytes()),
     }
 }
 
@@ -75,7 +74,7 @@ pub(super) fn push_selected(out: &mut Vec<u8>, plan: &ColumnPlan, text: &[u8]) {
     } else {
         match plan.bytes {
             // These come as text here.
-            Bytes::Uuid | Bytes::Inet4 | Bytes::Inet6 => push_quoted_bytes(out, text),
+            Bytes::Uuid | Bytes::Inet4 | Bytes::Inet6 => push_characters(out, text),
             Bytes::Binary if is_temporal(kind) => push_quoted_bytes(out, text),
             _ => push_bytes(out, plan, text),
         }
@@ -85,6 +84,12 @@ pub(super) fn push_selected(out: &mut Vec<u8>, plan: &ColumnPlan, text: &[u8]) {
 fn is_temporal(kind: TypeKind) -> bool {
     use TypeKind::*;
     matches!(kind, Year | Date | Time | DateTime | Timestamp)
+}
+
+/// Text where the servers refuse a byte string.
+fn push_characters(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(b"_utf8mb4");
+    push_quoted_bytes(out, text);
 }
 
 fn push_binary(out: &mut Vec<u8>, bytes: &[u8], length: usize) {

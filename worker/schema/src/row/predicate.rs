@@ -61,11 +61,12 @@ pub(super) fn push_exact_condition(
     }
 }
 
-/// `-0` and `0` compare equal, so the sign is asked for apart.
+/// `-0` and `0` compare equal, so the sign is asked for apart: MySQL prints it, and MariaDB, which never shows it,
+/// prints both sides alike.
 fn zero_condition(out: &mut Vec<u8>, plan: &ColumnPlan, negative: bool) -> Result<(), DecodeError> {
     out.extend_from_slice(&plan.quoted);
     out.extend_from_slice(b"=0 AND ");
-    wrapped(out, b"LEFT(", plan, if negative { b",1)='-'" } else { b",1)<>'-'" });
+    wrapped(out, b"LEFT(", plan, if negative { b",1)=LEFT(-0e0,1)".as_slice() } else { b",1)=LEFT(0e0,1)" });
     Ok(())
 }
 
