@@ -1,0 +1,131 @@
+//! Who dies, and what moves.
+use std::time::{Duration, Instant};
+
+use dm_proto::pb::TaskOp;
+
+use crate::{cluster::Cluster, fake_worker::FakeWorker, files, wait::until};
+
+async fn with_a_running_task(cluster: &Cluster) {
+    assert!(cluster.create_source(files::source("s1")).await.0);
+    let answer = cluster.start_task(files::task("t1", &["s1"]), &[]).await;
+    assert!(answer.result && answer.sources[0].result, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_killed_and_nobody_moves() {
+    let mut cluster = Cluster::start(3).await;
+    let worker = FakeWorker::join(&cluster, "w1", 101).await;
+    let _idle = FakeWorker::join(&cluster, "w2", 102).await;
+    with_a_running_task(&cluster).await;
+    let owner = if worker.epoch("s1").is_some() { &worker } else { &_idle };
+    let (term, epoch) = owner.with(|s| (s.seen.term, s.assignment.sources[0].epoch));
+    let leader = cluster.leader().await;
+    let follower = cluster.follower().await;
+    let mut rpc = cluster.masters[follower].rpc().await.unwrap();
+    cluster.masters[leader].kill9();
+    let killed = Instant::now();
+    // A call that meets the election rides it out.
+    let answer =
+        rpc.query_status(dm_proto::pb::QueryStatusListRequest::default()).await.unwrap().into_inner();
+    println!("a follower answered {} ms after the leader was killed", killed.elapsed().as_millis());
+    assert!(answer.result && answer.sources[0].result, "{answer:?}");
+    until("the new leader to speak to the worker", || async {
+        owner.with(|s| s.seen.term > term).then_some(())
+    })
+    .await;
+    let paused = cluster.operate(TaskOp::Pause, "t1").await;
+    assert!(paused.sources[0].result, "{paused:?}");
+    assert_eq!(owner.epoch("s1"), Some(epoch), "a change of the leader moves nobody");
+    assert!(owner.with(|s| s.stale.is_empty()));
+    cluster.masters[leader].restart();
+    until("the killed one to follow", || async {
+        cluster.masters[leader].get("/health").await.filter(|t| t.contains("\"true\""))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_worker_is_replaced_at_once_and_a_restarted_one_keeps_its_source() {
+    let cluster = Cluster::start(3).await;
+    let mut one = FakeWorker::join(&cluster, "w1", 101).await;
+    with_a_running_task(&cluster).await;
+    let two = FakeWorker::join(&cluster, "w2", 102).await;
+    let first = one.epoch("s1").unwrap();
+    one.kill();
+    let killed = Instant::now();
+    let second = two.wait_epoch_above("s1", first).await;
+    let took = killed.elapsed();
+    println!("rebound {} ms after the kill", took.as_millis());
+    assert!(took < Duration::from_millis(2500), "faster than any lease: {took:?}");
+    // Killed and back under the same name and address at once: the same worker, a new epoch.
+    let (address, mut two) = (two.address.clone(), two);
+    two.kill();
+    let again = until("the port to be free", || async {
+        std::net::TcpListener::bind(&address).ok().map(drop)?;
+        Some(FakeWorker::start("w2", Some(address.clone()), 202))
+    })
+    .await;
+    assert!(again.register(&cluster).await.result);
+    let third = again.wait_epoch_above("s1", second).await;
+    assert!(third > second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_worker_loses_its_source_after_the_lease_and_learns_it() {
+    let cluster = Cluster::start(3).await;
+    let one = FakeWorker::join(&cluster, "w1", 101).await;
+    with_a_running_task(&cluster).await;
+    let two = FakeWorker::join(&cluster, "w2", 102).await;
+    let first = one.epoch("s1").unwrap();
+    one.with(|s| s.silent = true);
+    let frozen = Instant::now();
+    let second = two.wait_epoch_above("s1", first).await;
+    let took = frozen.elapsed();
+    println!("rebound {} ms after the freeze", took.as_millis());
+    assert!(took >= Duration::from_millis(2500), "not before the lease: {took:?}");
+    let status = cluster.status("t1").await;
+    assert_eq!(status.sources[0].source_status.as_ref().unwrap().worker, "w2", "{status:?}");
+    one.with(|s| s.silent = false);
+    one.wait_without("s1").await;
+    assert_eq!(two.epoch("s1"), Some(second), "the thawed one gets nothing back");
+    cluster.wait_stage("w1", "free").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frozen_leader_is_replaced_and_says_nothing_after_it_thaws() {
+    let cluster = Cluster::start(3).await;
+    let worker = FakeWorker::join(&cluster, "w1", 101).await;
+    with_a_running_task(&cluster).await;
+    let term = worker.with(|s| s.seen.term);
+    let old = cluster.leader().await;
+    let follower = cluster.follower().await;
+    cluster.masters[old].signal("-STOP");
+    until("another leader", || async {
+        for (i, master) in cluster.masters.iter().enumerate().filter(|(i, _)| *i != old) {
+            if master.is_leader().await {
+                return Some(i);
+            }
+        }
+        None
+    })
+    .await;
+    until("its assignment", || async { worker.with(|s| s.seen.term > term).then_some(()) }).await;
+    let mut rpc = cluster.masters[follower].rpc().await.unwrap();
+    let pause =
+        dm_proto::pb::OperateTaskRequest { op: TaskOp::Pause.into(), name: "t1".into(), sources: vec![] };
+    let paused = rpc.operate_task(pause).await.unwrap().into_inner();
+    assert!(paused.sources[0].result, "{paused:?}");
+    let seen = worker.with(|s| s.seen.clone());
+    cluster.masters[old].signal("-CONT");
+    until("the old leader to follow", || async { (!cluster.masters[old].is_leader().await).then_some(()) })
+        .await;
+    let mut old_rpc = cluster.masters[old].rpc().await.unwrap();
+    let resume =
+        dm_proto::pb::OperateTaskRequest { op: TaskOp::Resume.into(), name: "t1".into(), sources: vec![] };
+    let resumed = old_rpc.operate_task(resume).await.unwrap().into_inner();
+    assert!(resumed.sources[0].result, "the old leader forwards now: {resumed:?}");
+    worker.with(|s| {
+        assert!((s.seen.term, s.seen.revision) > (seen.term, seen.revision));
+        assert!(s.stale.is_empty(), "a leader without a quorum says nothing: {:?}", s.stale);
+    });
+}

@@ -1,0 +1,64 @@
+//! Planned stops, lost majorities, refused directories.
+use std::time::{Duration, Instant};
+
+use dm_proto::pb::ListMemberRequest;
+
+use crate::{cluster::Cluster, wait::until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn term_hands_leadership_over_and_frees_the_port() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    // An idle client must not keep the port.
+    let _idle = cluster.masters[leader].rpc().await.unwrap();
+    for signal in ["-TERM", "-HUP", "-INT"] {
+        let asked = Instant::now();
+        let stopping = cluster.leader().await;
+        let address = cluster.masters[stopping].client.clone();
+        cluster.masters[stopping].signal(signal);
+        let status = cluster.masters[stopping].ended().await;
+        assert!(status.success(), "{signal}: {status:?}");
+        assert!(asked.elapsed() < Duration::from_secs(20), "{signal}: {:?}", asked.elapsed());
+        std::net::TcpListener::bind(&address).expect("the port is free");
+        let next = cluster.leader().await;
+        assert_ne!(next, stopping);
+        cluster.masters[stopping].restart();
+        until("it to be back", || async { cluster.masters[stopping].get("/health").await }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_majority_the_answer_is_no_leader() {
+    let mut cluster = Cluster::start(3).await;
+    let left = cluster.follower().await;
+    let mut rpc = cluster.masters[left].rpc().await.unwrap();
+    assert!(rpc.list_member(ListMemberRequest::default()).await.unwrap().into_inner().result);
+    for i in (0..3).filter(|i| *i != left) {
+        cluster.masters[i].kill9();
+    }
+    let asked = Instant::now();
+    let status = rpc.list_member(ListMemberRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unknown);
+    assert!(status.message().contains("[code=38043:class=dm-master:scope=internal:level=high], Message: master is not leader, and can't forward request to leader"), "{status:?}");
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    for i in (0..3).filter(|i| *i != left) {
+        cluster.masters[i].restart();
+    }
+    cluster.leader().await;
+    let answer = until("an answer", || {
+        let mut rpc = rpc.clone();
+        async move { rpc.list_member(ListMemberRequest::default()).await.ok() }
+    })
+    .await;
+    assert!(answer.into_inner().result);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_status_are_on_the_client_port() {
+    let cluster = Cluster::start(1).await;
+    let text = cluster.masters[0].get("/metrics").await.unwrap();
+    assert!(text.contains("dm_master_start_leader_counter 1"), "{text}");
+    assert!(cluster.masters[0].get("/status").await.unwrap().contains("\"is_leader\":true"));
+    let progress = cluster.masters[0].get("/api/v1/progress").await.unwrap();
+    assert!(progress.contains("\"leader\":\"m1\""), "{progress}");
+}
