@@ -83,7 +83,8 @@ impl<M: Machine> Bootstrap<M> {
         if let (Some(own), true) = (own, voter) {
             if !self.identity.joined() {
                 let marked = self.identity.mark_joined().await;
-                marked.map_err(|error| FatalError::Storage(format!("marking the data directory: {error}")))?;
+                marked
+                    .map_err(|error| FatalError::Storage(format!("marking the data directory: {error}")))?;
             }
             if *own == self.identity.node {
                 return Ok(Progress::Done);
@@ -151,7 +152,10 @@ impl<M: Machine> Bootstrap<M> {
                 )));
             }
             if own.is_none() && !hello.cluster_id.is_empty() && founder {
-                return Ok(Progress::Again(format!("{name} is being taken into cluster {}", hello.cluster_id)));
+                return Ok(Progress::Again(format!(
+                    "{name} is being taken into cluster {}",
+                    hello.cluster_id
+                )));
             }
             nodes.insert(hello.node_id, node);
         }
@@ -227,7 +231,10 @@ pub async fn admit_member<M: Machine>(
         return Err(Status::unavailable("this member does not belong to a cluster yet"));
     };
     if !request.cluster_id.is_empty() && request.cluster_id != cluster_id {
-        return refused(format!("this is cluster {cluster_id}, but {} belongs to {}", node.name, request.cluster_id));
+        return refused(format!(
+            "this is cluster {cluster_id}, but {} belongs to {}",
+            node.name, request.cluster_id
+        ));
     }
     let metrics = raft.metrics().borrow_watched().clone();
     let membership = metrics.membership_config.membership();

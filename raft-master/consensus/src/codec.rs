@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use dm_proto::peer as pb;
 use openraft::EntryPayload;
 
-use crate::types::{Command, Entry, LogId, Membership, PeerNode, SnapshotMeta, StoredMembership, Vote, log_id};
+use crate::types::{
+    Command, Entry, LogId, Membership, PeerNode, SnapshotMeta, StoredMembership, Vote, log_id,
+};
 
 /// A message that lacks a part or contradicts itself.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +94,9 @@ pub fn entry_from_pb(entry: pb::Entry) -> Result<Entry, Malformed> {
     let payload = match entry.payload.ok_or(Malformed("entry of a kind this version does not know"))? {
         pb::entry::Payload::Blank(_) => EntryPayload::Blank,
         pb::entry::Payload::Command(bytes) => EntryPayload::Normal(Command(bytes)),
-        pb::entry::Payload::Membership(membership) => EntryPayload::Membership(membership_from_pb(membership)?),
+        pb::entry::Payload::Membership(membership) => {
+            EntryPayload::Membership(membership_from_pb(membership)?)
+        }
     };
     Ok(Entry { log_id: id, payload })
 }
@@ -135,6 +139,24 @@ mod tests {
             let entry = Entry { log_id: log_id(3, 9), payload };
             assert_eq!(entry_from_pb(entry_to_pb(&entry)).unwrap(), entry);
         }
+    }
+
+    /// The bytes of released versions: what is on disk must stay readable. Never change these, only add.
+    #[test]
+    fn bytes_on_disk_stay_as_they_are() {
+        use prost::Message;
+        let hex = |message: Vec<u8>| message.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let entry = |payload| hex(entry_to_pb(&Entry { log_id: log_id(3, 300), payload }).encode_to_vec());
+        assert_eq!(entry(EntryPayload::Blank), "0a05080310ac021001");
+        assert_eq!(entry(EntryPayload::Normal(Command(b"hi".to_vec()))), "0a05080310ac021a026869");
+        let node = PeerNode { name: "m1".into(), peer_addr: "h:1".into(), client_addr: "h:2".into() };
+        let alone = Membership::new(vec![[7].into()], BTreeMap::from([(7, node)])).unwrap();
+        assert_eq!(
+            entry(EntryPayload::Membership(alone)),
+            "0a05080310ac0222270a0a0a0807000000000000001219090700000000000000120e0a026d311203683a311a03683a32"
+        );
+        let vote = vote_to_pb(&Vote::new_committed(5, 7)).encode_to_vec();
+        assert_eq!(hex(vote), "08051107000000000000001801");
     }
 
     #[test]

@@ -87,11 +87,18 @@ impl ConsensusConfig {
         if self.name.is_empty() {
             return Err(StartError::Config("a member needs a name".into()));
         }
-        if self.heartbeat.is_zero() || self.election_min <= self.heartbeat || self.election_max <= self.election_min {
-            return Err(StartError::Config("timing must satisfy 0 < heartbeat < election-min < election-max".into()));
+        if self.heartbeat.is_zero()
+            || self.election_min <= self.heartbeat
+            || self.election_max <= self.election_min
+        {
+            return Err(StartError::Config(
+                "timing must satisfy 0 < heartbeat < election-min < election-max".into(),
+            ));
         }
         if self.max_command > 8 << 20 || self.max_in_flight < self.max_command {
-            return Err(StartError::Config("max-command may be 8 MiB at most, and max-in-flight no less than it".into()));
+            return Err(StartError::Config(
+                "max-command may be 8 MiB at most, and max-in-flight no less than it".into(),
+            ));
         }
         if !self.initial_cluster.is_empty() && !self.join.is_empty() {
             return Err(StartError::Config("initial-cluster and join exclude each other".into()));
@@ -109,8 +116,13 @@ impl ConsensusConfig {
             self.initial_cluster = vec![(self.name.clone(), self.advertise_peer.clone())];
         }
         self.initial_cluster.sort();
-        if !self.initial_cluster.is_empty() && !self.initial_cluster.iter().any(|(name, _)| *name == self.name) {
-            return Err(StartError::Config(format!("initial-cluster does not name this member, `{}`", self.name)));
+        if !self.initial_cluster.is_empty()
+            && !self.initial_cluster.iter().any(|(name, _)| *name == self.name)
+        {
+            return Err(StartError::Config(format!(
+                "initial-cluster does not name this member, `{}`",
+                self.name
+            )));
         }
         Ok(self)
     }
@@ -120,7 +132,9 @@ impl ConsensusConfig {
 fn peer_address(text: &str) -> Result<String, StartError> {
     let bare = text.trim();
     if bare.starts_with("https://") {
-        return Err(StartError::Config(format!("`{bare}`: https needs TLS settings, which are not supported here")));
+        return Err(StartError::Config(format!(
+            "`{bare}`: https needs TLS settings, which are not supported here"
+        )));
     }
     let bare = bare.strip_prefix("http://").unwrap_or(bare).trim_end_matches('/');
     match bare.rsplit_once(':') {

@@ -23,7 +23,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConsensusConfig, FatalError, Leadership, Machine, Member, MembershipError, ProposeError, ReadError, StartError,
+    ConsensusConfig, FatalError, Leadership, Machine, Member, MembershipError, ProposeError, ReadError,
+    StartError,
     bootstrap::{self, Bootstrap},
     fatal::Fatality,
     identity::Identity,
@@ -113,16 +114,25 @@ impl<M: Machine> Consensus<M> {
             heartbeat_timeout: config.election_min / 2,
         };
         let engine = Arc::new(engine_config(&config)?);
-        let raft = Raft::new(identity.node_id, engine, network, store.clone(), state.clone())
-            .await
-            .map_err(|error| StartError::Engine(error.to_string()))?;
+        let started = Raft::new(identity.node_id, engine, network, store.clone(), state.clone()).await;
+        let raft = started.map_err(|error| match fatality.get() {
+            // Met while the log was applied again: no restart of this version helps.
+            Some(FatalError::Incompatible(text)) => StartError::Refused(text),
+            _ => StartError::Engine(error.to_string()),
+        })?;
         let watchdog = Watchdog::start(store.watches(), config.append_bound, fatality.clone())
             .map_err(|error| StartError::io("starting the watchdog", error))?;
 
         let stop = CancellationToken::new();
-        let (leadership_task, leadership) =
-            leadership::follow(raft.metrics(), identity.node_id, fatality.clone(), stop.clone());
-        let service = PeerService { raft: raft.clone(), identity: identity.clone(), admission: ADMISSION_DEADLINE };
+        let (leadership_task, leadership) = leadership::follow(
+            raft.metrics(),
+            identity.node_id,
+            channels.clone(),
+            fatality.clone(),
+            stop.clone(),
+        );
+        let service =
+            PeerService { raft: raft.clone(), identity: identity.clone(), admission: ADMISSION_DEADLINE };
         let serving = {
             let (stop, fatality) = (stop.clone(), fatality.clone());
             async move {
@@ -209,7 +219,9 @@ impl<M: Machine> Consensus<M> {
                     Err(ProposeError::NotLeader { leader: self.other_leader() })
                 }
                 Err(RaftError::APIError(error)) => Err(ProposeError::Unknown(error.to_string())),
-                Err(RaftError::Fatal(error)) => Err(ProposeError::Unknown(format!("this member stopped: {error}"))),
+                Err(RaftError::Fatal(error)) => {
+                    Err(ProposeError::Unknown(format!("this member stopped: {error}")))
+                }
             }
         };
         match tokio::time::timeout(self.inner.config.request_timeout, proposal).await {
@@ -237,7 +249,10 @@ impl<M: Machine> Consensus<M> {
                 Err(RaftError::Fatal(error)) => return Err(ReadError::Fatal(error.to_string())),
             };
             let index = linearizer.read_log_id().index();
-            linearizer.await_ready(&self.inner.raft).await.map_err(|error| ReadError::Fatal(error.to_string()))?;
+            linearizer
+                .await_ready(&self.inner.raft)
+                .await
+                .map_err(|error| ReadError::Fatal(error.to_string()))?;
             Ok(index)
         };
         match tokio::time::timeout(self.inner.config.request_timeout, barrier).await {
@@ -307,7 +322,8 @@ impl<M: Machine> Consensus<M> {
     /// Adds a running, new member: first as a learner, then, when it has caught up, as a voter. (A member started
     /// with `join` asks for this by itself.)
     pub async fn add_member(&self, member: Member) -> Result<(), MembershipError> {
-        let node = PeerNode { name: member.name, peer_addr: member.peer_addr, client_addr: member.client_addr };
+        let node =
+            PeerNode { name: member.name, peer_addr: member.peer_addr, client_addr: member.client_addr };
         let adding = async {
             self.inner.raft.add_learner(member.id, node, true).await?;
             if member.voter {
@@ -429,7 +445,11 @@ impl<M: Machine> Consensus<M> {
 
 type Opened<M> = (Arc<Identity>, LogStore, AppliedState<M>);
 
-fn open<M: Machine>(config: &ConsensusConfig, machine: M, fatality: Fatality) -> Result<Opened<M>, StartError> {
+fn open<M: Machine>(
+    config: &ConsensusConfig,
+    machine: M,
+    fatality: Fatality,
+) -> Result<Opened<M>, StartError> {
     let dir = DataDir::open(&config.data_dir, &config.name)?;
     let store = LogStore::open(&dir, fatality.clone())?;
     let cluster = watch::channel(dir.stamp().cluster_id.clone()).0;

@@ -9,8 +9,9 @@ pub const EXIT_FATAL: u8 = 3;
 /// Why a member does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data directory lost acknowledged state, is damaged, or belongs to another node. A member that went
-    /// on with it could break promises it gave to others. The text says what to do. Exit code [`EXIT_REFUSED`].
+    /// The data directory lost acknowledged state, is damaged, belongs to another node, or was written by a newer
+    /// version. A member that went on with it could break promises it gave to others. The text says what to do.
+    /// Exit code [`EXIT_REFUSED`].
     #[error("refusing to start: {0}")]
     Refused(String),
     /// The configuration makes no sense.

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use crate::FatalError;
 
 /// Keeps the first fatal error; later ones are consequences.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Fatality {
     first: Arc<watch::Sender<Option<FatalError>>>,
 }
 
 impl Fatality {
     pub fn new() -> Self {
-        Self { first: Arc::new(watch::channel(None).0) }
+        Self::default()
     }
 
     /// Records a fatal error, unless there is one already.

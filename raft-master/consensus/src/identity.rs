@@ -32,7 +32,15 @@ impl Identity {
         fatality: Fatality,
     ) -> Arc<Self> {
         let node_id = dir.stamp().node_id;
-        Arc::new(Self { node_id, node, digest: digest(initial_cluster), cluster, dir: Mutex::new(dir), store, fatality })
+        Arc::new(Self {
+            node_id,
+            node,
+            digest: digest(initial_cluster),
+            cluster,
+            dir: Mutex::new(dir),
+            store,
+            fatality,
+        })
     }
 
     fn dir(&self) -> MutexGuard<'_, DataDir> {
@@ -89,8 +97,8 @@ impl Identity {
     }
 
     /// Lets in only calls of the own cluster that are meant for this very data directory. A member without a
-    /// cluster takes that of the first caller who knows its node id: the id is random and told to nobody but
-    /// the members that this one asked to be admitted by.
+    /// cluster takes that of the first caller who has its random node id in his membership: a founder with the
+    /// same initial-cluster list, or the leader it asked for admission.
     pub async fn admit(self: &Arc<Self>, header: Option<pb::Header>) -> Result<(), Status> {
         let header = header.ok_or_else(|| Status::invalid_argument("no header"))?;
         if header.to_node != self.node_id {
@@ -104,7 +112,9 @@ impl Identity {
         }
         let own = match self.cluster_id() {
             Some(own) => own,
-            None => self.adopt(&header.cluster_id).await.map_err(|error| Status::internal(error.to_string()))?,
+            None => {
+                self.adopt(&header.cluster_id).await.map_err(|error| Status::internal(error.to_string()))?
+            }
         };
         if own != header.cluster_id {
             return Err(Status::failed_precondition(format!(

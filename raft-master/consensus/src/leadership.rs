@@ -1,5 +1,5 @@
 //! Follows the engine's metrics: who leads, and whether the engine still runs.
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use openraft::{
     RaftMetrics, ServerState, alias::WatchReceiverOf, async_runtime::watch::WatchReceiver, errors::Fatal,
@@ -7,20 +7,26 @@ use openraft::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{FatalError, Leadership, Member, fatal::Fatality, types::TypeConfig};
+use crate::{FatalError, Leadership, Member, fatal::Fatality, network::Channels, types::TypeConfig};
 
 /// The task that follows, and the watch it feeds.
 pub fn follow(
     mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
     own: u64,
+    channels: Arc<Channels>,
     fatality: Fatality,
     stop: CancellationToken,
 ) -> (impl Future<Output = ()> + Send + 'static, watch::Receiver<Leadership>) {
     let (sender, receiver) = watch::channel(Leadership::default());
     let task = async move {
+        let mut located = None;
         loop {
             let now = metrics.borrow_watched().clone();
             let running = now.running_state.clone();
+            if located != *now.membership_config.log_id() {
+                located = *now.membership_config.log_id();
+                channels.locate(&members(&now));
+            }
             let mut leadership = leadership(&now, own);
             // A stopped engine leads nobody.
             leadership.is_leader &= running.is_ok();
@@ -54,7 +60,8 @@ pub fn follow(
 }
 
 fn leadership(metrics: &RaftMetrics<TypeConfig>, own: u64) -> Leadership {
-    let leader = metrics.current_leader.and_then(|id| members(metrics).into_iter().find(|member| member.id == id));
+    let leader =
+        metrics.current_leader.and_then(|id| members(metrics).into_iter().find(|member| member.id == id));
     let is_leader = metrics.state == ServerState::Leader && metrics.current_leader == Some(own);
     Leadership { term: metrics.current_term, is_leader, leader }
 }

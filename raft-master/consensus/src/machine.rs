@@ -19,7 +19,9 @@ pub trait Machine: Send + Sync + 'static {
 
 /// A committed command that this program does not understand, most likely written by a newer version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot apply a committed command: {reason}; it was probably written by a newer version: upgrade this member")]
+#[error(
+    "cannot apply a committed command: {reason}; it was probably written by a newer version: upgrade this member"
+)]
 pub struct Incompatible {
     /// What was not understood.
     pub reason: String,
@@ -34,7 +36,9 @@ impl Incompatible {
 
 /// A snapshot whose bytes this program does not understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot restore a snapshot: {reason}; it was probably written by a newer version: upgrade this member")]
+#[error(
+    "cannot restore a snapshot: {reason}; it was probably written by a newer version: upgrade this member"
+)]
 pub struct RestoreError {
     /// What was not understood.
     pub reason: String,

@@ -140,7 +140,10 @@ mod tests {
         assert_eq!(files.len(), 2);
         let (stored, complaints) = folder.newest().unwrap();
         let stored = stored.unwrap();
-        assert_eq!((stored.meta, stored.cluster_id.as_str(), &stored.data[..]), (meta(500), "c", &b"data 500"[..]));
+        assert_eq!(
+            (stored.meta, stored.cluster_id.as_str(), &stored.data[..]),
+            (meta(500), "c", &b"data 500"[..])
+        );
         assert!(complaints.is_empty());
         let intact = fs::read(&files[0].1).unwrap();
         for bit in 0..intact.len() * 8 {

@@ -93,8 +93,14 @@ impl DataDir {
     fn create(path: &Path, name: &str) -> io::Result<Stamp> {
         // 48 bits: unique enough for a handful of members, and exact in every JSON reader.
         let node_id = rand::random_range(1..1_u64 << 48);
-        let mut stamp =
-            Stamp { format: FORMAT, ready: false, node_id, name: name.to_owned(), cluster_id: None, joined: false };
+        let mut stamp = Stamp {
+            format: FORMAT,
+            ready: false,
+            node_id,
+            name: name.to_owned(),
+            cluster_id: None,
+            joined: false,
+        };
         write_stamp(path, &stamp)?;
         for (part, remove) in [
             ("sentinel", fs::remove_file as fn(PathBuf) -> io::Result<()>),
@@ -137,7 +143,11 @@ impl DataDir {
 
     /// Lets go of the lock, at the very end.
     pub fn release(&mut self) {
-        self.lock = None;
+        let Some(lock) = self.lock.take() else { return };
+        // By name, not just by closing: a child being forked at this moment holds the file for another moment.
+        if let Err(error) = flock(&lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "unlocking the data directory");
+        }
     }
 
     /// Whose directory it is.
@@ -148,6 +158,12 @@ impl DataDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -182,7 +198,8 @@ mod tests {
     #[test]
     fn a_half_made_directory_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let stamp = Stamp { format: 1, ready: false, node_id: 5, name: "m1".into(), cluster_id: None, joined: false };
+        let stamp =
+            Stamp { format: 1, ready: false, node_id: 5, name: "m1".into(), cluster_id: None, joined: false };
         write_stamp(dir.path(), &stamp).unwrap();
         fs::create_dir(dir.path().join("log")).unwrap();
         assert_ne!(DataDir::open(dir.path(), "m1").unwrap().stamp().node_id, 5);

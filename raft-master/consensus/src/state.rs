@@ -119,7 +119,11 @@ impl<M: Machine> AppliedState<M> {
         self.shared.applied.send_if_modified(|applied| std::mem::replace(applied, index) != index);
     }
 
-    fn apply_one(&self, index: LogId, payload: &EntryPayload<crate::types::Command, u64, crate::types::PeerNode>) -> io::Result<Vec<u8>> {
+    fn apply_one(
+        &self,
+        index: LogId,
+        payload: &EntryPayload<crate::types::Command, u64, crate::types::PeerNode>,
+    ) -> io::Result<Vec<u8>> {
         let mut inner = self.write();
         let response = match payload {
             EntryPayload::Blank => Vec::new(),
@@ -190,7 +194,8 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for AppliedState<M> {
     /// Takes its view of the state here, so that it fits the meta data whatever is applied meanwhile.
     async fn get_snapshot_builder(&mut self) -> Builder<M> {
         let inner = self.read();
-        let meta = SnapshotMeta { last_log_id: inner.last_applied, last_membership: inner.membership.clone() };
+        let meta =
+            SnapshotMeta { last_log_id: inner.last_applied, last_membership: inner.membership.clone() };
         Builder { meta, data: SnapshotData::from(inner.machine.snapshot()), state: self.clone() }
     }
 

@@ -9,6 +9,7 @@ use dm_proto::peer::peer_client::PeerClient;
 use tonic::transport::{Channel, Endpoint};
 
 use super::MAX_MESSAGE;
+use crate::Member;
 
 /// What a connection is for. A snapshot must not hold up a heartbeat by flow control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,9 +29,22 @@ const KEPT: usize = 128;
 #[derive(Debug, Default)]
 pub struct Channels {
     open: Mutex<HashMap<(String, Purpose), Channel>>,
+    /// Where members are by the newest membership: the engine keeps its clients when only an address changes.
+    addresses: Mutex<HashMap<u64, String>>,
 }
 
 impl Channels {
+    /// Takes note of where all members are.
+    pub fn locate(&self, members: &[Member]) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        *addresses = members.iter().map(|member| (member.id, member.peer_addr.clone())).collect();
+    }
+
+    /// Where a member is, if it is in the newest membership.
+    pub fn address(&self, id: u64) -> Option<String> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     /// The connection to `addr`; made when first used, and again whenever it broke.
     pub fn get(&self, addr: &str, purpose: Purpose) -> Result<Channel, tonic::transport::Error> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,8 +7,8 @@ use openraft::{
     errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable},
     network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2},
     raft::{
-        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError, TransferLeaderRequest,
-        TransferLeaderResponse, VoteRequest, VoteResponse,
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
+        TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
     },
 };
 use tonic::{Code, Request, Response, Status, transport::Channel};
@@ -86,7 +86,9 @@ impl Client {
         F: FnOnce(PeerClient<Channel>) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        let channel = self.factory.channels.get(&self.addr, self.purpose).map_err(|error| unreachable(&error))?;
+        let addr = self.factory.channels.address(self.target);
+        let addr = addr.as_ref().unwrap_or(&self.addr);
+        let channel = self.factory.channels.get(addr, self.purpose).map_err(|error| unreachable(&error))?;
         let late = || {
             let id = self.factory.identity.node_id;
             RPCError::Timeout(Timeout { action, id, target: self.target, timeout })
@@ -97,7 +99,7 @@ impl Client {
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(late()),
             Ok(Err(status)) => {
                 if status.code() == Code::FailedPrecondition {
-                    tracing::warn!(addr = %self.addr, message = status.message(), "a peer refused a call");
+                    tracing::warn!(%addr, message = status.message(), "a peer refused a call");
                 }
                 // With back-off whatever it was: a refusal is not cured by repeating it at once.
                 Err(unreachable(&status))
@@ -105,7 +107,12 @@ impl Client {
         }
     }
 
-    async fn ask_vote(&self, request: VoteRequest<TypeConfig>, option: &RPCOption, pre: bool) -> Rpc<VoteResponse<TypeConfig>> {
+    async fn ask_vote(
+        &self,
+        request: VoteRequest<TypeConfig>,
+        option: &RPCOption,
+        pre: bool,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
         let message = pb::VoteRequest {
             header: self.header()?,
             vote: Some(codec::vote_to_pb(&request.vote)),
@@ -166,11 +173,19 @@ impl RaftNetworkV2<TypeConfig> for Client {
         })
     }
 
-    async fn vote(&mut self, request: VoteRequest<TypeConfig>, option: RPCOption) -> Rpc<VoteResponse<TypeConfig>> {
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
         self.ask_vote(request, &option, false).await
     }
 
-    async fn pre_vote(&mut self, request: VoteRequest<TypeConfig>, option: RPCOption) -> Rpc<VoteResponse<TypeConfig>> {
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
         self.ask_vote(request, &option, true).await
     }
 

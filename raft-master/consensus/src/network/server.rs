@@ -9,7 +9,10 @@ use futures::StreamExt;
 use openraft::{
     Raft,
     async_runtime::watch::WatchReceiver,
-    raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest, VoteRequest, VoteResponse},
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest, VoteRequest,
+        VoteResponse,
+    },
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,8 +46,9 @@ pub async fn serve<M: Machine>(
     service: PeerService<M>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let service =
-        PeerServer::new(service).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let service = PeerServer::new(service)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
@@ -107,7 +111,9 @@ impl<M: Machine> Peer for PeerService<M> {
         let admission = bootstrap::admit_member(&self.raft, &self.identity, request.into_inner());
         match tokio::time::timeout(self.admission, admission).await {
             Ok(response) => response.map(Response::new),
-            Err(_) => Err(Status::deadline_exceeded("the new member did not catch up in time; it may ask again")),
+            Err(_) => {
+                Err(Status::deadline_exceeded("the new member did not catch up in time; it may ask again"))
+            }
         }
     }
 
@@ -117,13 +123,19 @@ impl<M: Machine> Peer for PeerService<M> {
         Ok(vote_response(self.raft.vote(vote_request(request)?).await.map_err(stopped)?))
     }
 
-    async fn pre_vote(&self, request: Request<pb::VoteRequest>) -> Result<Response<pb::VoteResponse>, Status> {
+    async fn pre_vote(
+        &self,
+        request: Request<pb::VoteRequest>,
+    ) -> Result<Response<pb::VoteResponse>, Status> {
         let mut request = request.into_inner();
         self.identity.admit(request.header.take()).await?;
         Ok(vote_response(self.raft.pre_vote(vote_request(request)?).await.map_err(stopped)?))
     }
 
-    async fn append(&self, request: Request<pb::AppendRequest>) -> Result<Response<pb::AppendResponse>, Status> {
+    async fn append(
+        &self,
+        request: Request<pb::AppendRequest>,
+    ) -> Result<Response<pb::AppendResponse>, Status> {
         let request = request.into_inner();
         self.identity.admit(request.header).await?;
         let entries: Result<Vec<_>, _> = request.entries.into_iter().map(codec::entry_from_pb).collect();
@@ -196,4 +208,3 @@ impl<M: Machine> Peer for PeerService<M> {
         Ok(Response::new(response))
     }
 }
-

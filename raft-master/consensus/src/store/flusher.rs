@@ -116,7 +116,9 @@ impl Flusher {
 
     /// Queues a job; never blocks.
     pub fn submit(&self, job: Job) -> io::Result<()> {
-        self.jobs.try_send(job).map_err(|_| io::Error::other("the log's flush thread has ended or is too far behind"))
+        self.jobs
+            .try_send(job)
+            .map_err(|_| io::Error::other("the log's flush thread has ended or is too far behind"))
     }
 
     /// Waits until everything written so far is durable.

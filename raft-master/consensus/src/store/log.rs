@@ -73,7 +73,8 @@ impl LogStore {
         // Entries that a former life wrote but never acknowledged count as durable from now on.
         durable.flush().map_err(io)?;
         let flusher = Flusher::start(durable).map_err(io)?;
-        let store = Self { shared: Arc::new(Shared { trees, sentinel, state: Mutex::new(found), flusher, watches }) };
+        let store =
+            Self { shared: Arc::new(Shared { trees, sentinel, state: Mutex::new(found), flusher, watches }) };
         let left_over = store.state().purged.map_or(0, |purged| purged.index + 1);
         store.remove(0, left_over).map_err(|error| StartError::io("removing purged entries", error))?;
         Ok(store)

@@ -56,7 +56,9 @@ impl Trees {
     pub fn meta<T: Message + Default>(&self, key: &[u8]) -> io::Result<Option<T>> {
         let Some(value) = self.meta.get(key).map_err(io::Error::other)? else { return Ok(None) };
         let name = String::from_utf8_lossy(key);
-        let bad = |what: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {what}"));
+        let bad = |what: &dyn std::fmt::Display| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{name}: {what}"))
+        };
         let body = envelope::open(key, &value).map_err(|damage| bad(&damage))?;
         T::decode(body).map(Some).map_err(|error| bad(&error))
     }
@@ -184,10 +186,12 @@ pub fn open(dir: &DataDir) -> Result<(Trees, Sentinel, File, Found), StartError>
     let trees = open_trees(&path)?;
     let scanned = unpanicked("reading the log", || trees.scan());
     let mut found = scanned.and_then(|found| found).map_err(|text| damaged(&path, &text))?;
-    let file = File::open(path.join("db")).map_err(|error| StartError::io("opening the log's file", error))?;
+    let file =
+        File::open(path.join("db")).map_err(|error| StartError::io("opening the log's file", error))?;
 
     if let Some(tail) = sentinel.tail() {
-        let lost = |what: String| damaged(&path, &format!("entry {} was acknowledged, but {what}", tail.index));
+        let lost =
+            |what: String| damaged(&path, &format!("entry {} was acknowledged, but {what}", tail.index));
         match found.last {
             Some(last) if last.index >= tail.index => {}
             last => return Err(lost(format!("the log ends at {:?}", last.map(|last| last.index)))),

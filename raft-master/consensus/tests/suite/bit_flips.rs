@@ -18,7 +18,10 @@ async fn fill(path: &Path) {
     let mut store = LogStore::open(&dir, Fatality::new()).unwrap();
     store.save_vote(&Vote::new(1, 1)).await.unwrap();
     for start in (0..ENTRIES).step_by(50) {
-        store.blocking_append((start..start + 50).map(|index| entry(1, index, 40 + index as usize % 300))).await.unwrap();
+        store
+            .blocking_append((start..start + 50).map(|index| entry(1, index, 40 + index as usize % 300)))
+            .await
+            .unwrap();
         if start == 700 {
             store.save_vote(&Vote::new_committed(2, 9)).await.unwrap();
             store.purge(log_id(1, PURGED)).await.unwrap();

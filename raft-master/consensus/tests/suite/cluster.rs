@@ -1,10 +1,10 @@
 //! Three members in one process.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dm_consensus::{FatalError, MembershipError, ProposeError, ReadError};
+use dm_consensus::{Consensus, FatalError, MembershipError, ProposeError, ReadError, StartError};
 
 use crate::{
-    ledger::POISON,
+    ledger::{Ledger, POISON},
     nodes::{applied, configs, eventually, holds, leader, ledger, put, refused, start, start_all, stop_all},
 };
 
@@ -33,11 +33,18 @@ async fn three_members_elect_apply_and_survive_the_leader() {
         assert_eq!(names, ["m1", "m2", "m3"]);
         assert!(members.iter().all(|member| member.voter && member.client_addr.starts_with("127.0.0.1:")));
         eventually("the leader is known", async || {
-            node.leadership().borrow().leader.as_ref().is_some_and(|known| known.id == first.node_id()).then_some(())
+            node.leadership()
+                .borrow()
+                .leader
+                .as_ref()
+                .is_some_and(|known| known.id == first.node_id())
+                .then_some(())
         })
         .await;
         if node.node_id() != first.node_id() {
-            let known = |leader: Option<dm_consensus::Member>| leader.is_some_and(|known| known.id == first.node_id());
+            let known = |leader: Option<dm_consensus::Member>| {
+                leader.is_some_and(|known| known.id == first.node_id())
+            };
             match node.propose(b"no".to_vec()).await {
                 Err(ProposeError::NotLeader { leader }) => assert!(known(leader)),
                 other => panic!("{other:?}"),
@@ -153,9 +160,47 @@ async fn an_unknown_command_stops_the_node_loudly() {
     assert_eq!(ledger(&node).entries.len(), 1);
     node.shutdown().await;
     drop(node);
-    // It is never skipped: the next start meets it again.
-    let node = start(&configs[0]).await;
-    let fatal = tokio::time::timeout(crate::nodes::PATIENCE, node.fatal()).await.unwrap();
-    assert!(matches!(fatal, FatalError::Incompatible(_)));
-    node.shutdown().await;
+    // It is never skipped: the next life meets it again, at the latest when it leads.
+    match Consensus::start(configs[0].clone(), Ledger::default()).await {
+        Err(StartError::Refused(text)) => assert!(text.contains("newer version"), "{text}"),
+        Err(other) => panic!("{other}"),
+        Ok(node) => {
+            let fatal = tokio::time::timeout(crate::nodes::PATIENCE, node.fatal()).await.unwrap();
+            assert!(matches!(fatal, FatalError::Incompatible(_)), "{fatal}");
+            node.shutdown().await;
+        }
+    }
+}
+
+/// A measurement, not a test: `cargo test -p dm-consensus --test suite failover -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "a measurement"]
+async fn failover_times_with_default_timing() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut configs = configs(temp.path(), &["m1", "m2", "m3"]);
+    let default = dm_consensus::ConsensusConfig::new("x", "/x");
+    for config in &mut configs {
+        config.heartbeat = default.heartbeat;
+        config.election_min = default.election_min;
+        config.election_max = default.election_max;
+        config.request_timeout = Duration::from_millis(500);
+    }
+    let mut nodes = start_all(&configs).await;
+    let mut times = Vec::new();
+    for round in 0..10_u32 {
+        put(&nodes, &round.to_be_bytes()).await;
+        let first = leader(&nodes).await;
+        let at = nodes.iter().position(|node| node.node_id() == first.node_id()).unwrap();
+        nodes.remove(at);
+        let gone = configs.iter().find(|config| config.name == first.name()).unwrap();
+        let started = Instant::now();
+        first.shutdown().await;
+        put(&nodes, b"after").await;
+        times.push(started.elapsed().as_millis());
+        drop(first);
+        nodes.push(start(gone).await);
+    }
+    times.sort_unstable();
+    println!("leader stopped -> first commit by another, ms: {times:?}");
+    stop_all(nodes).await;
 }

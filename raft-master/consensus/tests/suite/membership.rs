@@ -2,7 +2,8 @@
 use dm_consensus::FatalError;
 
 use crate::nodes::{
-    PATIENCE, applied, config, configs, eventually, free_addr, leader, ledger, put, start, start_all, stop_all,
+    PATIENCE, applied, config, configs, eventually, free_addr, leader, ledger, put, start, start_all,
+    stop_all,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -72,7 +73,10 @@ async fn a_fourth_member_joins_moves_and_is_removed() {
     let joined = start(&fourth).await;
     assert_eq!(joined.node_id(), id);
     eventually("the new address is known", async || {
-        nodes[0].members().into_iter().find(|member| member.id == id && member.peer_addr == fourth.peer_listen)
+        nodes[0]
+            .members()
+            .into_iter()
+            .find(|member| member.id == id && member.peer_addr == fourth.peer_listen)
     })
     .await;
     let index = put(&nodes, b"moved").await;

@@ -46,8 +46,10 @@ pub fn config(name: &str, dir: &Path) -> ConsensusConfig {
 /// Settings of a cluster of its own.
 pub fn configs(base: &Path, names: &[&str]) -> Vec<ConsensusConfig> {
     let mut configs: Vec<_> = names.iter().map(|name| config(name, &base.join(name))).collect();
-    let initial: Vec<_> =
-        configs.iter().map(|config| (config.name.clone(), format!("http://{}", config.advertise_peer))).collect();
+    let initial: Vec<_> = configs
+        .iter()
+        .map(|config| (config.name.clone(), format!("http://{}", config.advertise_peer)))
+        .collect();
     for config in &mut configs {
         config.initial_cluster = initial.clone();
     }
