@@ -1,0 +1,7 @@
+//! The replication client and the decoder against both real servers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod connection;
+mod fidelity;
+mod stream;
+mod support;
