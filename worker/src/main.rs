@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use dm_worker::runtime::{Args, Settings, init_logging, run};
+use dm_worker::runtime::{Args, init_logging, run};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -21,11 +21,11 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
-    let settings = Settings::load(args)?;
+    let settings = args.settings()?;
     if args.print_config {
         println!("{settings:#?}");
         return Ok(());
     }
-    init_logging(&settings.log_level, &settings.log_file, &settings.log_format)?;
+    init_logging(&settings.log)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
 }

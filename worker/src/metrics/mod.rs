@@ -2,5 +2,5 @@
 mod sync;
 mod worker;
 
-pub use sync::SyncMetrics;
+pub use sync::{SubtaskSyncMetrics, SyncMetrics};
 pub use worker::Metrics;

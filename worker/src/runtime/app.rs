@@ -9,7 +9,9 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{AuthorityStore, Process, Settings, registration::register};
+use dm_proto::config::WorkerConfig;
+
+use super::{AuthorityStore, Process, registration::register};
 use crate::{metrics::Metrics, server, source::SourceManager};
 
 /// Everything is drained within this at a planned stop; the port is free at most this much later.
@@ -18,15 +20,19 @@ const STOP_DEADLINE: Duration = Duration::from_secs(15);
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Runs the worker until a signal ends it.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
     let authority = AuthorityStore::open(&settings.data_dir)
         .with_context(|| format!("data-dir {}", settings.data_dir.display()))?;
-    let address = settings
-        .worker_addr
+    // An empty host listens everywhere.
+    let listen = match settings.worker_addr.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => settings.worker_addr.clone(),
+    };
+    let address = listen
         .to_socket_addrs()
         .ok()
         .and_then(|mut found| found.next())
-        .with_context(|| format!("worker-addr {:?} can't be resolved", settings.worker_addr))?;
+        .with_context(|| format!("worker-addr {listen:?} can't be resolved"))?;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let metrics = Metrics::new(&settings.name)?;

@@ -3,10 +3,10 @@ use std::{
     fmt::{self, Write as _},
     fs::{File, OpenOptions},
     io,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use dm_proto::config::LogConfig;
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tracing::{
     Event, Subscriber,
@@ -52,33 +52,28 @@ impl<'a> MakeWriter<'a> for Sink {
     }
 }
 
-/// Starts logging for the process.
+/// Starts logging for the process, to standard error when no file is named.
 ///
-/// `level` is DM's (`debug`, `info`, `warn`, `error`, `fatal`), `format` is `text` or `json`; an empty `file` means
-/// standard error. The environment variable `RUST_LOG` overrides the level.
-pub fn init(level: &str, file: &str, format: &str) -> anyhow::Result<()> {
-    let sink = if file.is_empty() {
-        Sink::Stderr
-    } else {
-        if let Some(folder) = Path::new(file).parent().filter(|f| !f.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
+/// The environment variable `RUST_LOG` overrides the level.
+pub fn init(config: &LogConfig) -> anyhow::Result<()> {
+    let sink = match &config.file {
+        None => Sink::Stderr,
+        Some(file) => {
+            if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder)?;
+            }
+            Sink::File(Arc::new(Mutex::new(OpenOptions::new().create(true).append(true).open(file)?)))
         }
-        Sink::File(Arc::new(Mutex::new(OpenOptions::new().create(true).append(true).open(file)?)))
-    };
-    let level = match level.to_ascii_lowercase().as_str() {
-        "" => "info".to_owned(),
-        "fatal" => "error".to_owned(),
-        other => other.to_owned(),
     };
     let filter = match std::env::var("RUST_LOG") {
         Ok(given) if !given.is_empty() => EnvFilter::try_new(given)?,
-        _ => EnvFilter::try_new(format!("{level},h2=warn,hyper=warn,tower=warn,mysql_async=warn"))?,
+        _ => EnvFilter::try_new(format!("{},h2=warn,hyper=warn,tower=warn,mysql_async=warn", config.level))?,
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(sink);
-    let started = match format {
-        "json" => builder.json().flatten_event(true).try_init(),
-        "" | "text" => builder.event_format(DmText).try_init(),
-        other => anyhow::bail!("log-format {other:?} is neither text nor json"),
+    let started = if config.json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.event_format(DmText).try_init()
     };
     started.map_err(|e| anyhow::anyhow!("logging was already started: {e}"))
 }

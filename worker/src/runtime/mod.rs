@@ -9,7 +9,7 @@ mod process;
 mod registration;
 
 pub use app::run;
-pub use args::{Args, Settings};
+pub use args::Args;
 pub use authority::{AuthorityStore, Refused};
 pub use board::Board;
 pub use contact::Contact;

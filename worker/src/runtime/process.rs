@@ -1,12 +1,15 @@
 //! What every part of the process shares.
 use std::sync::Arc;
 
-use dm_proto::worker::{Assignment, Authority};
+use dm_proto::{
+    config::WorkerConfig,
+    worker::{Assignment, Authority},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{AuthorityStore, Board, Contact, Refused, Settings};
+use super::{AuthorityStore, Board, Contact, Refused};
 use crate::metrics::Metrics;
 
 /// Why an assignment was not taken up.
@@ -20,7 +23,7 @@ pub enum NotTaken {
 
 /// One running worker process.
 pub struct Process {
-    pub settings: Settings,
+    pub settings: WorkerConfig,
     /// Random and new with every start: a binding names the worker and this.
     pub incarnation: u64,
     pub authority: AuthorityStore,
@@ -37,7 +40,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn new(settings: Settings, authority: AuthorityStore, metrics: Metrics) -> Self {
+    pub fn new(settings: WorkerConfig, authority: AuthorityStore, metrics: Metrics) -> Self {
         Self {
             settings,
             incarnation: rand::random::<u64>().max(1),

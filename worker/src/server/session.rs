@@ -81,7 +81,9 @@ async fn run(process: &Process, mut down: Streaming<Down>, out: &Out) -> Result<
                     changed.mark_changed();
                 }
             }
-            _ = ticks.tick(), if admitted => send_report(process, out)?,
+            _ = ticks.tick(), if admitted => {
+                send_report(process, out)?;
+            }
             seen = changed.changed(), if admitted => {
                 if seen.is_err() {
                     return Ok(());

@@ -7,7 +7,6 @@ use std::{
 
 use dm_proto::worker::SyncProgress;
 
-/// Without a new event for this long, an empty pipeline counts as synced also when the last event was old.
 const TPS_WINDOW: Duration = Duration::from_secs(1);
 /// More marks than this are merged: lag gets coarser, memory stays bounded.
 const MAX_MARKS: usize = 4096;
@@ -17,7 +16,6 @@ const MAX_MARKS: usize = 4096;
 pub struct Place {
     pub file: String,
     pub pos: u64,
-    pub gtids: String,
 }
 
 impl Place {
@@ -32,52 +30,37 @@ impl Place {
     }
 }
 
+/// One submitted batch.
 #[derive(Debug)]
 struct Mark {
-    /// Transactions read when this one was complete.
-    read: u64,
+    number: u64,
+    /// Source time of its oldest transaction.
     timestamp: u32,
+    place: Place,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     source: Place,
     applied: Place,
+    applied_gtids: String,
     events: u64,
     rows: u64,
-    read: u64,
-    applied_transactions: u64,
     rows_missed: u64,
+    /// Transactions committed in this attachment.
+    transactions: u64,
     received_timestamp: u32,
+    submitted: u64,
     marks: VecDeque<Mark>,
+    /// Source time of the oldest transaction that is read and not yet submitted.
+    open: Option<u32>,
+    open_end: Place,
     /// The reader has nothing more at hand.
     drained: bool,
     blocking_ddl: String,
-    started: Instant,
-    window: (Instant, u64),
+    started: Option<Instant>,
+    window: Option<(Instant, u64)>,
     recent_tps: u64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self {
-            source: Place::default(),
-            applied: Place::default(),
-            events: 0,
-            rows: 0,
-            read: 0,
-            applied_transactions: 0,
-            rows_missed: 0,
-            received_timestamp: 0,
-            marks: VecDeque::new(),
-            drained: false,
-            blocking_ddl: String::new(),
-            started: now,
-            window: (now, 0),
-            recent_tps: 0,
-        }
-    }
 }
 
 /// Written by the unit, read by reports and metrics; lag is computed when asked.
@@ -87,63 +70,93 @@ pub struct SyncStats {
 }
 
 impl SyncStats {
-    /// A new attachment: counters go on, what was in flight is forgotten.
+    /// A new attachment: totals go on, what was in flight is forgotten.
     pub fn restart(&self) {
         let mut s = self.lock();
         s.marks.clear();
-        s.read = 0;
-        s.applied_transactions = 0;
+        s.submitted = 0;
+        s.transactions = 0;
+        s.open = None;
         s.drained = false;
-        s.window = (Instant::now(), 0);
+        s.blocking_ddl.clear();
+        s.window = None;
+        s.started.get_or_insert_with(Instant::now);
     }
 
-    pub fn event(&self, timestamp: u32) {
+    /// An event has come; `place` is its end, where it tells one.
+    pub fn event(&self, timestamp: u32, place: &Place) {
         let mut s = self.lock();
         s.events += 1;
         if timestamp > 0 {
             s.received_timestamp = timestamp;
         }
+        if s.source != *place {
+            s.source.clone_from(place);
+        }
     }
 
-    pub fn source_at(&self, source: Place) {
-        self.lock().source = source;
-    }
-
-    /// One whole transaction was read and handed on.
-    pub fn transaction_read(&self, timestamp: u32, rows: u64) {
+    /// A transaction is read and waits for its batch, its DDL or its rest.
+    pub fn opened(&self, timestamp: u32) {
         let mut s = self.lock();
-        s.read += 1;
+        if s.open.is_none() {
+            s.open = Some(timestamp);
+        }
+    }
+
+    /// Everything open is handed to the target protocol.
+    pub fn submitted(&self, place: Place, rows: u64) {
+        let mut s = self.lock();
+        let Some(timestamp) = s.open.take() else { return };
+        s.submitted += 1;
         s.rows += rows;
-        let read = s.read;
+        let number = s.submitted;
         if s.marks.len() >= MAX_MARKS {
-            // The oldest timestamp of the pair is the one that lag is measured by.
+            // The older timestamp of the two is the one that lag is measured by.
             if let Some(last) = s.marks.back_mut() {
-                last.read = read;
+                last.number = number;
+                last.place = place;
             }
         } else {
-            s.marks.push_back(Mark { read, timestamp });
+            s.marks.push_back(Mark { number, timestamp, place });
         }
     }
 
-    /// `transactions` of this attachment are committed at the target.
-    pub fn applied(&self, transactions: u64, rows_missed: u64) {
+    /// A transaction is in the batch that grows.
+    pub fn added(&self, rows: u64, end: &Place) {
         let mut s = self.lock();
-        s.applied_transactions = transactions;
-        s.rows_missed = rows_missed;
-        while s.marks.front().is_some_and(|m| m.read <= transactions) {
-            s.marks.pop_front();
+        s.rows += rows;
+        s.open_end.clone_from(end);
+    }
+
+    /// The batch that grew is handed over.
+    pub fn submitted_open(&self) {
+        let end = self.lock().open_end.clone();
+        self.submitted(end, 0);
+    }
+
+    /// What the attachment says of its batches.
+    pub fn acknowledged(&self, in_flight: u64, transactions: u64, rows_missed: u64) {
+        let mut s = self.lock();
+        let done = s.submitted.saturating_sub(in_flight);
+        while let Some(mark) = s.marks.pop_front_if(|m| m.number <= done) {
+            s.applied = mark.place;
         }
-        let (since, before) = s.window;
-        let elapsed = since.elapsed();
-        if elapsed >= TPS_WINDOW {
-            let per_second = transactions.saturating_sub(before) as f64 / elapsed.as_secs_f64();
-            s.recent_tps = per_second.round() as u64;
-            s.window = (Instant::now(), transactions);
+        s.transactions = transactions;
+        s.rows_missed = rows_missed;
+        match s.window {
+            Some((since, before)) if since.elapsed() >= TPS_WINDOW => {
+                let per_second = transactions.saturating_sub(before) as f64 / since.elapsed().as_secs_f64();
+                s.recent_tps = per_second.round() as u64;
+                s.window = Some((Instant::now(), transactions));
+            }
+            Some(_) => {}
+            None => s.window = Some((Instant::now(), transactions)),
         }
     }
 
-    pub fn applied_at(&self, applied: Place) {
-        self.lock().applied = applied;
+    /// Executed GTIDs at the target; everything received from the source is at least that.
+    pub fn gtids(&self, applied: String) {
+        self.lock().applied_gtids = applied;
     }
 
     /// Whether everything that has been received is also handed on.
@@ -157,33 +170,33 @@ impl SyncStats {
 
     /// Seconds between now and the oldest transaction that is not applied; 0 when all are.
     pub fn lag_seconds(&self) -> u64 {
+        self.lock().lag()
+    }
+
+    /// Source and applied place, for metrics.
+    pub fn places(&self) -> (Place, Place) {
         let s = self.lock();
-        s.marks.front().map_or(0, |m| unix_now().saturating_sub(u64::from(m.timestamp)))
+        (s.source.clone(), s.applied.clone())
     }
 
     pub fn progress(&self) -> SyncProgress {
         let s = self.lock();
-        let oldest = s.marks.front().map(|m| m.timestamp);
-        let synced = s.drained && s.marks.is_empty();
-        let uptime = s.started.elapsed().as_secs().max(1);
+        let synced = s.synced();
+        let uptime = s.started.map_or(1, |at| at.elapsed().as_secs().max(1));
         SyncProgress {
             source_binlog: s.source.text(),
-            source_binlog_gtid: s.source.gtids.clone(),
+            source_binlog_gtid: if synced { s.applied_gtids.clone() } else { String::new() },
             applied_binlog: s.applied.text(),
-            applied_binlog_gtid: s.applied.gtids.clone(),
+            applied_binlog_gtid: s.applied_gtids.clone(),
             total_events: s.events,
             total_rows: s.rows,
-            total_tps: s.applied_transactions / uptime,
-            recent_tps: if s.window.0.elapsed() > TPS_WINDOW * 5 { 0 } else { s.recent_tps },
+            total_tps: s.transactions / uptime,
+            recent_tps: s.recent_tps,
             synced,
-            seconds_behind: oldest.map_or(0, |t| unix_now().saturating_sub(u64::from(t))),
-            receive_lag_seconds: if synced || s.received_timestamp == 0 {
-                0
-            } else {
-                unix_now().saturating_sub(u64::from(s.received_timestamp))
-            },
+            seconds_behind: s.lag(),
+            receive_lag_seconds: if synced || s.received_timestamp == 0 { 0 } else { age(s.received_timestamp) },
             rows_missed: s.rows_missed,
-            transactions: s.applied_transactions,
+            transactions: s.transactions,
             blocking_ddl: s.blocking_ddl.clone(),
         }
     }
@@ -193,8 +206,20 @@ impl SyncStats {
     }
 }
 
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+impl State {
+    fn lag(&self) -> u64 {
+        self.marks.front().map(|m| m.timestamp).or(self.open).map_or(0, age)
+    }
+
+    fn synced(&self) -> bool {
+        self.drained && self.marks.is_empty() && self.open.is_none()
+    }
+}
+
+/// Seconds since a time of the source's clock.
+fn age(timestamp: u32) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    now.saturating_sub(u64::from(timestamp))
 }
 
 #[cfg(test)]
@@ -204,15 +229,20 @@ mod tests {
     #[test]
     fn lag_is_measured_by_the_oldest_unapplied_transaction() {
         let stats = SyncStats::default();
-        let now = u32::try_from(unix_now()).unwrap();
-        stats.transaction_read(now - 100, 1);
-        stats.transaction_read(now - 50, 1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
+        stats.opened(now - 100);
+        stats.opened(now - 90);
+        assert!(stats.lag_seconds() >= 100);
+        stats.submitted(Place { file: "b.1".to_owned(), pos: 10 }, 2);
+        stats.opened(now - 50);
+        stats.submitted(Place { file: "b.1".to_owned(), pos: 20 }, 2);
         stats.set_drained(true);
         assert!(stats.lag_seconds() >= 100);
         assert!(!stats.progress().synced);
-        stats.applied(1, 0);
+        stats.acknowledged(1, 1, 0);
         assert!((50..60).contains(&stats.lag_seconds()));
-        stats.applied(2, 0);
+        assert_eq!(stats.progress().applied_binlog, "(b.1, 10)");
+        stats.acknowledged(0, 2, 0);
         assert_eq!(stats.lag_seconds(), 0);
         assert!(stats.progress().synced);
     }

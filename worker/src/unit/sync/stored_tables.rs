@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use dm_proto::error::Code;
-use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, ddl};
+use dm_schema::{SqlMode, TableDefaults, TableModel, TableName};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -96,19 +96,10 @@ impl StoredTable {
         let mut model = TableModel::parse_create(&self.create, mode, &name.schema, &TableDefaults::default())
             .map_err(|e| broken(&e))?;
         for change in &self.altered {
-            apply(&mut model, change).map_err(|e| broken(&e))?;
+            model.apply_alter(&change.sql, SqlMode::from_bits(change.mode)).map_err(|e| broken(&e))?;
         }
         Ok(model.renamed(name))
     }
-}
-
-/// One stored change; statements on other tables were split off before storing.
-fn apply(model: &mut TableModel, change: &StoredDdl) -> Result<(), Box<dyn std::error::Error>> {
-    let mode = SqlMode::from_bits(change.mode);
-    for statement in ddl::parse(&change.sql, mode, &model.name.schema)? {
-        model.apply(&statement)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,305 @@
+//! From single events to whole transactions. Pure: no socket, no clock.
+use bytes::Bytes;
+use dm_binlog::{Event, EventHeader, Gtid, QueryEvent, StatusVars, type_code};
+use dm_proto::error::Code;
+use dm_schema::{
+    SqlMode,
+    ddl::{DdlKind, DdlStatement, parse},
+};
+
+use super::stats::Place;
+use crate::failure::Failure;
+
+/// Events of one transaction that are held until its commit is read, in bytes. Beyond it the task stops; nothing of
+/// the transaction has been applied then.
+pub const MAX_TRANSACTION_BYTES: usize = 512 << 20;
+
+/// A statement with the session state that matters for running it again.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub sql: String,
+    pub statements: Vec<DdlStatement>,
+    pub sql_mode: SqlMode,
+    pub timestamp: u32,
+    pub time_zone: Option<String>,
+    pub collation_server: Option<u16>,
+}
+
+/// One source transaction whose end has been read.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// `None` in position mode: its end names it.
+    pub gtid: Option<Gtid>,
+    /// Source time of its first event.
+    pub timestamp: u32,
+    /// Start and end of it in the binlog.
+    pub start: Place,
+    pub end: Place,
+    /// TABLE_MAP and row events as they came.
+    pub events: Vec<Bytes>,
+    /// The statement before the rows (or without any).
+    pub ddl: Option<Statement>,
+    bytes: usize,
+    /// BEGIN was seen, or the group's head says that there will be none.
+    begun: bool,
+    standalone: bool,
+}
+
+/// Holds the transaction that is being read.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    open: Option<Transaction>,
+    place: Place,
+}
+
+impl Assembler {
+    /// Begins reading at this file; the stream's own first event says so too.
+    pub fn new(file: &str, pos: u64) -> Self {
+        Self { open: None, place: Place { file: file.to_owned(), pos } }
+    }
+
+    /// Where the next event begins.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The name of the file has come; an event that can't hold a change.
+    fn moved(&mut self, header: &EventHeader) -> Place {
+        let before = self.place.clone();
+        if let Some(next) = header.next_position() {
+            self.place.pos = u64::from(next);
+        }
+        before
+    }
+
+    /// Takes one event; gives a transaction when its end was read.
+    pub fn step(
+        &mut self,
+        header: &EventHeader,
+        event: &Event<'_>,
+        raw: &Bytes,
+    ) -> Result<Option<Transaction>, Failure> {
+        if let Event::Rotate(rotate) = event {
+            let file = String::from_utf8_lossy(rotate.file);
+            if self.place.file != file {
+                self.place = Place { file: file.into_owned(), pos: rotate.position };
+            }
+            return Ok(None);
+        }
+        if let Event::Format(_) = event {
+            // What was open belongs to a server that died in the middle of writing it: it was never committed.
+            if !header.is_artificial() {
+                self.open = None;
+            }
+            return Ok(None);
+        }
+        let before = self.moved(header);
+        match event {
+            Event::Gtid(gtid) => self.begin(gtid.gtid.clone(), header, before, false),
+            Event::AnonymousGtid(_) => self.begin(None, header, before, false),
+            Event::MariaGtid(gtid) => {
+                if gtid.xid.is_some() {
+                    return Err(self.unsupported(header, "an XA transaction"));
+                }
+                if gtid.flags_extra & ALTER_HALVES != 0 {
+                    return Err(self.unsupported(header, "a two-phase ALTER (binlog_alter_two_phase)"));
+                }
+                self.begin(Some(gtid.gtid.clone()), header, before, gtid.is_standalone())
+            }
+            Event::Query(query) => self.query(header, query, before),
+            Event::Xid(_) => self.finish(header).map(Some),
+            Event::TableMap(_) | Event::Rows(_) => self.row_event(header, event, raw),
+            Event::Unknown { type_code: type_code::PARTIAL_UPDATE_ROWS, .. } => {
+                Err(self.unsupported(header, "a partial JSON update (binlog_row_value_options=PARTIAL_JSON)"))
+            }
+            Event::Payload(_) => {
+                Err(self.unsupported(header, "a compressed transaction (binlog_transaction_compression=ON)"))
+            }
+            Event::XaPrepare(_) => Err(self.unsupported(header, "an XA transaction")),
+            Event::Incident(incident) => Err(Failure::new(
+                Code::BinlogCorrupt,
+                format!("the source says that its binlog lost events at {}", self.place.text()),
+            )
+            .cause(&incident.message)),
+            // They belong to the statement that follows, which is refused if it changes data.
+            Event::IntVar(_) | Event::Rand(_) | Event::UserVar(_) => Ok(None),
+            other if other.carries_data() => {
+                Err(self.unsupported(header, &format!("an event of type {}", header.type_code)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        gtid: Option<Gtid>,
+        header: &EventHeader,
+        start: Place,
+        standalone: bool,
+    ) -> Result<Option<Transaction>, Failure> {
+        if let Some(open) = &self.open {
+            return Err(Failure::new(
+                Code::BinlogCorrupt,
+                format!("a transaction began at {} and has no end before {}", open.start.text(), self.place.text()),
+            ));
+        }
+        self.open = Some(Transaction {
+            gtid,
+            timestamp: header.timestamp,
+            start,
+            standalone,
+            begun: false,
+            ..Transaction::default()
+        });
+        Ok(None)
+    }
+
+    /// The open transaction; a stream may begin without a head only where there are no GTID events at all.
+    fn current(&mut self, header: &EventHeader, start: Place) -> &mut Transaction {
+        self.open.get_or_insert_with(|| Transaction {
+            timestamp: header.timestamp,
+            start,
+            ..Transaction::default()
+        })
+    }
+
+    fn query(
+        &mut self,
+        header: &EventHeader,
+        query: &QueryEvent<'_>,
+        start: Place,
+    ) -> Result<Option<Transaction>, Failure> {
+        let text = String::from_utf8_lossy(&query.query);
+        match text.trim() {
+            "BEGIN" => {
+                self.current(header, start).begun = true;
+                return Ok(None);
+            }
+            "COMMIT" => return self.finish(header).map(Some),
+            "ROLLBACK" => {
+                let mut transaction = self.finish(header)?;
+                // Nothing of it happened; it only has a name that joins the executed set.
+                transaction.events.clear();
+                transaction.ddl = None;
+                return Ok(Some(transaction));
+            }
+            _ => {}
+        }
+        let place = self.place.text();
+        let statement = statement(query, &text, header).map_err(|f| f.context(format!("endLocation: [position: {place}]")))?;
+        let current = self.current(header, start);
+        let kind = statement.statements.first().map(|s| s.kind);
+        match kind {
+            Some(DdlKind::Savepoint) => return Ok(None),
+            Some(DdlKind::Xa(_)) => return Err(self.unsupported(header, "an XA transaction")),
+            Some(DdlKind::StatementDml) => {
+                return Err(Failure::new(
+                    Code::DmlStatement,
+                    format!("a change was logged as a statement, endLocation: [position: {place}], origin SQL: [{}]", short(&text)),
+                ));
+            }
+            _ => {}
+        }
+        if current.begun && !statement.statements.iter().any(|s| s.rows_follow) {
+            // Inside a transaction only what leaves no trace in data may come.
+            if matches!(kind, Some(DdlKind::Skip(_))) {
+                return Ok(None);
+            }
+            return Err(self.unsupported(header, &format!("a DDL inside a transaction: {}", short(&text))));
+        }
+        let rows_follow = statement.statements.iter().any(|s| s.rows_follow);
+        if current.ddl.is_some() {
+            return Err(self.unsupported(header, "two DDLs in one transaction"));
+        }
+        current.ddl = Some(statement);
+        if rows_follow { Ok(None) } else { self.finish(header).map(Some) }
+    }
+
+    fn row_event(
+        &mut self,
+        header: &EventHeader,
+        event: &Event<'_>,
+        raw: &Bytes,
+    ) -> Result<Option<Transaction>, Failure> {
+        let place = self.place.text();
+        let Some(open) = &mut self.open else {
+            return Err(Failure::new(
+                Code::BinlogCorrupt,
+                format!("a row event at {place} belongs to no transaction: the start position is in the middle of one"),
+            ));
+        };
+        open.bytes += raw.len();
+        if open.bytes > MAX_TRANSACTION_BYTES {
+            return Err(Failure::new(
+                Code::EventUnsupported,
+                format!(
+                    "the transaction at {} is larger than {} MiB, which this version can't hold; nothing of it was applied",
+                    open.start.text(),
+                    MAX_TRANSACTION_BYTES >> 20
+                ),
+            )
+            .workaround("Please exclude the table, or load anew after it."));
+        }
+        open.events.push(raw.clone());
+        let ends = matches!(event, Event::Rows(rows) if rows.ends_statement());
+        if open.standalone && !open.begun && ends { self.finish(header).map(Some) } else { Ok(None) }
+    }
+
+    fn finish(&mut self, header: &EventHeader) -> Result<Transaction, Failure> {
+        let Some(mut transaction) = self.open.take() else {
+            return Err(Failure::new(
+                Code::BinlogCorrupt,
+                format!("a commit at {} belongs to no transaction", self.place.text()),
+            ));
+        };
+        if header.next_position().is_none() {
+            return Err(Failure::new(
+                Code::BinlogCorrupt,
+                format!("the end of the transaction at {} has no position", transaction.start.text()),
+            ));
+        }
+        transaction.end = self.place.clone();
+        Ok(transaction)
+    }
+
+    fn unsupported(&self, header: &EventHeader, what: &str) -> Failure {
+        let start = self.open.as_ref().map_or_else(|| self.place.text(), |t| t.start.text());
+        Failure::new(
+            Code::EventUnsupported,
+            format!(
+                "startLocation: [position: {start}], endLocation: [position: {}]: the binlog has {what} (event type {})",
+                self.place.text(),
+                header.type_code
+            ),
+        )
+    }
+}
+
+use dm_binlog::maria_flags::{EXTRA_COMMIT_ALTER, EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER};
+const ALTER_HALVES: u8 = EXTRA_START_ALTER | EXTRA_COMMIT_ALTER | EXTRA_ROLLBACK_ALTER;
+
+fn statement(query: &QueryEvent<'_>, text: &str, header: &EventHeader) -> Result<Statement, Failure> {
+    let vars: &StatusVars<'_> = &query.vars;
+    let sql_mode = SqlMode::from_bits(vars.sql_mode.unwrap_or(0));
+    let schema = String::from_utf8_lossy(query.schema);
+    let statements = parse(text, sql_mode, &schema).map_err(|e| {
+        Failure::new(Code::DdlUnparseable, format!("origin SQL: [{}]: the statement can't be understood", short(text))).cause(e)
+    })?;
+    Ok(Statement {
+        sql: text.to_owned(),
+        statements,
+        sql_mode,
+        timestamp: header.timestamp,
+        time_zone: vars.time_zone.map(|z| String::from_utf8_lossy(z).into_owned()),
+        collation_server: vars.collation_server,
+    })
+}
+
+/// Statements in messages are cut to a bearable length.
+pub fn short(sql: &str) -> String {
+    const LONGEST: usize = 400;
+    match sql.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", &sql[..at]),
+        None => sql.to_owned(),
+    }
+}

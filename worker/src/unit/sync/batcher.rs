@@ -1,0 +1,110 @@
+//! Whole transactions to batches.
+use std::collections::HashMap;
+
+use dm_proto::error::Code;
+use dm_target::{Attachment, Batch, PartMark, TargetError, TxnId};
+
+use super::changes::Changes;
+use crate::failure::Failure;
+
+/// Least row bound of a batch while behind, whatever the task file says.
+const LEAST_ROWS: u64 = 500;
+/// No batch is larger than this, however large packets may be: it bounds what a lane holds.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Collects transactions; caught up a batch is one, behind it grows to its bounds.
+pub struct Batcher {
+    batch: Batch,
+    max_rows: u64,
+    max_bytes: usize,
+    /// Parts that are applied of a transaction that is not.
+    parts: HashMap<TxnId, PartMark>,
+    /// Batches and empty batches handed over.
+    pub handed: u64,
+}
+
+/// What has to be known of parts that were applied before.
+pub type Applied<'a> = Option<&'a PartMark>;
+
+impl Batcher {
+    pub fn new(max_allowed_packet: usize, rows: u32, parts: Vec<PartMark>) -> Self {
+        Self {
+            batch: Batch::new(),
+            max_rows: u64::from(rows).max(LEAST_ROWS),
+            max_bytes: (max_allowed_packet / 2).min(MOST_BYTES),
+            parts: parts.into_iter().map(|p| (p.txn.clone(), p)).collect(),
+            handed: 0,
+        }
+    }
+
+    /// The part of this transaction that is applied already.
+    pub fn applied_part(&self, txn: &TxnId) -> Applied<'_> {
+        self.parts.get(txn)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.batch.txns.is_empty()
+    }
+
+    /// True when the changes of one transaction are more than one packet may hold.
+    pub fn too_large(&self, changes: &Changes) -> bool {
+        changes.sql_bytes() > self.max_bytes
+    }
+
+    /// Hands over one part of a large transaction; its commit event has been read.
+    pub async fn part(
+        &mut self,
+        attachment: &Attachment,
+        txn: &TxnId,
+        changes: &mut Changes,
+    ) -> Result<(), TargetError> {
+        self.flush(attachment).await?;
+        let mut batch = Batch::new();
+        batch.part =
+            Some(PartMark { txn: txn.clone(), ordinal: changes.ordinal, checksum: changes.checksum });
+        changes.move_into(&mut batch);
+        attachment.submit(batch).await
+    }
+
+    /// Adds a whole transaction, or the rest of one.
+    pub async fn add(
+        &mut self,
+        attachment: &Attachment,
+        txn: TxnId,
+        changes: &mut Changes,
+    ) -> Result<(), TargetError> {
+        if self.batch.sql_bytes() + changes.sql_bytes() > self.max_bytes {
+            self.flush(attachment).await?;
+        }
+        changes.move_into(&mut self.batch);
+        let large = self.parts.remove(&txn).is_some();
+        self.batch.txns.push(txn);
+        if large || self.batch.rows >= self.max_rows || self.batch.txns.len() as u64 >= self.max_rows {
+            self.flush(attachment).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what is there.
+    pub async fn flush(&mut self, attachment: &Attachment) -> Result<(), TargetError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.handed += 1;
+        attachment.submit(std::mem::take(&mut self.batch)).await
+    }
+}
+
+/// Compares what is skipped of a transaction with what its part's record says.
+pub fn check_part(part: &PartMark, changes: &Changes) -> Result<(), Failure> {
+    if part.ordinal == changes.ordinal && part.checksum == changes.checksum {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::SourceLacksTransactions,
+        format!(
+            "transaction {} was applied up to its row change {}, and the source now gives other changes for it",
+            part.txn, part.ordinal
+        ),
+    ))
+}

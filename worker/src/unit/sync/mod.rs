@@ -1,0 +1,22 @@
+//! The sync unit: follows the source's binlog and applies it at the target, exactly once.
+//!
+//! Flow: [`reader`] (socket, byte-bounded queue) -> [`assembler`] (whole transactions) -> [`tables`] (which table, by
+//! which definition) -> [`changes`] (row images to statements and tokens) -> [`batcher`] (batches) -> the attachment.
+mod assembler;
+mod batcher;
+mod changes;
+mod ddl;
+mod pipeline;
+mod proof;
+mod reader;
+mod schema_keeper;
+mod start;
+mod stats;
+mod stored_tables;
+mod tables;
+mod unit;
+
+pub use proof::PositionProof;
+pub use stats::{Place, SyncStats};
+pub use stored_tables::StoredTables;
+pub use unit::SyncUnit;

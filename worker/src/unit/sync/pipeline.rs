@@ -1,0 +1,327 @@
+//! The loop: event by event from the reader to the attachment.
+use bytes::Bytes;
+use dm_binlog::{Decoder, Event, Flavor, Gtid, GtidSet};
+use dm_proto::error::Code;
+use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
+use tracing::info;
+
+use super::{
+    assembler::{Assembler, Statement, Transaction},
+    batcher::{Batcher, check_part},
+    changes::Changes,
+    ddl,
+    proof::PositionProof,
+    reader::{Reader, damaged},
+    schema_keeper::SchemaKeeper,
+    start::Start,
+    stored_tables::StoredTable,
+    tables::Tables,
+};
+use crate::{
+    failure::Failure,
+    metrics::SubtaskSyncMetrics,
+    subtask::SubtaskContext,
+    unit::target_failure,
+};
+
+/// Everything of one attempt that follows the source.
+pub struct Pipeline<'a> {
+    context: &'a SubtaskContext,
+    attachment: &'a Attachment,
+    keeper: &'a SchemaKeeper,
+    metrics: &'a SubtaskSyncMetrics,
+    decoder: Decoder,
+    /// Row events are decoded again in order once their transaction is whole.
+    row_decoder: Decoder,
+    assembler: Assembler,
+    tables: Tables,
+    batcher: Batcher,
+    executed: ExecutedSet,
+    done_ddl: Vec<DdlRecord>,
+    proof: Option<PositionProof>,
+    generation: u64,
+    /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
+    same_family: bool,
+    by_position: bool,
+}
+
+impl<'a> Pipeline<'a> {
+    pub fn new(
+        context: &'a SubtaskContext,
+        attachment: &'a Attachment,
+        keeper: &'a SchemaKeeper,
+        metrics: &'a SubtaskSyncMetrics,
+        start: Start,
+        resume: &Resume,
+    ) -> Self {
+        let (file, pos) = match &start.at {
+            dm_replication::StartAt::Position { file, pos } => (file.clone(), *pos),
+            dm_replication::StartAt::Gtid(_) => (String::new(), 4),
+        };
+        let flavor = context.identity.flavor;
+        let target_flavor = if resume.target_identity.to_lowercase().contains("mariadb") {
+            Flavor::MariaDb
+        } else {
+            Flavor::MySql
+        };
+        Self {
+            context,
+            attachment,
+            keeper,
+            metrics,
+            decoder: Decoder::new(flavor),
+            row_decoder: Decoder::new(flavor),
+            assembler: Assembler::new(&file, pos),
+            tables: start.tables,
+            batcher: Batcher::new(resume.max_allowed_packet, context.subtask.syncer.batch, resume.parts.clone()),
+            by_position: matches!(start.executed, ExecutedSet::Position(_)),
+            executed: start.executed,
+            done_ddl: start.done_ddl,
+            proof: start.proof,
+            generation: start.generation,
+            same_family: flavor == target_flavor,
+        }
+    }
+
+    /// Follows the source until it fails or `context.drain` is cancelled; then everything read whole is handed over.
+    pub async fn run(&mut self, reader: &mut Reader) -> Result<(), Failure> {
+        loop {
+            let event = match reader.try_next() {
+                Some(event) => event?,
+                None => {
+                    // Caught up: nothing waits for company.
+                    self.flush().await?;
+                    self.context.status.sync.set_drained(true);
+                    tokio::select! {
+                        event = reader.next() => event?,
+                        () = self.context.drain.cancelled() => return Ok(()),
+                    }
+                }
+            };
+            if self.context.drain.is_cancelled() {
+                return self.flush().await;
+            }
+            self.event(&event).await?;
+        }
+    }
+
+    async fn event(&mut self, raw: &Bytes) -> Result<(), Failure> {
+        let (header, event) = self.decoder.decode(raw).map_err(damaged)?;
+        self.metrics.event_size.observe(raw.len() as f64);
+        if matches!(event, Event::Format(_)) {
+            // The second decoder needs the checksum algorithm too.
+            self.row_decoder.decode(raw).map_err(damaged)?;
+            self.format_seen(header.timestamp).await?;
+        }
+        if matches!(event, Event::Heartbeat(_)) {
+            self.context.status.sync.event(0, self.assembler.place());
+            return Ok(());
+        }
+        let finished = self.assembler.step(&header, &event, raw)?;
+        self.context.status.sync.event(header.timestamp, self.assembler.place());
+        match finished {
+            Some(transaction) => {
+                self.context.status.sync.set_drained(false);
+                self.context.status.sync.opened(transaction.timestamp);
+                self.transaction(transaction).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// In position mode the time of the file's creation is the proof that it is the same file.
+    async fn format_seen(&mut self, created: u32) -> Result<(), Failure> {
+        let file = self.assembler.place().file.clone();
+        if !self.by_position || file.is_empty() {
+            return Ok(());
+        }
+        if let Some(proof) = self.proof.take()
+            && proof.file == file
+            && proof.created != created
+        {
+            return Err(Failure::new(
+                Code::SourceIdentityChanged,
+                format!("{file} of the source is another file than the one followed before (its binlogs were reset)"),
+            ));
+        }
+        let proof = PositionProof { file, created };
+        self.keeper.set_proof(proof.to_text()).await;
+        Ok(())
+    }
+
+    fn name(&self, transaction: &Transaction) -> Result<TxnId, Failure> {
+        match (&transaction.gtid, self.by_position) {
+            (_, true) => Ok(TxnId::Position {
+                generation: self.generation,
+                file: transaction.end.file.clone(),
+                pos: transaction.end.pos,
+            }),
+            (Some(gtid), false) => Ok(TxnId::Gtid(gtid.clone())),
+            (None, false) => Err(Failure::new(
+                Code::EventUnsupported,
+                format!("the transaction at {} has no GTID: gtid_mode of the source was switched off", transaction.start.text()),
+            )),
+        }
+    }
+
+    async fn transaction(&mut self, transaction: Transaction) -> Result<(), Failure> {
+        let txn = self.name(&transaction)?;
+        if self.executed.contains(&txn) {
+            self.context.status.sync.submitted(transaction.end, 0);
+            return Ok(());
+        }
+        let place = location(&transaction);
+        let result = match &transaction.ddl {
+            Some(statement) => self.definition(&txn, statement, &transaction).await,
+            None => self.rows(&txn, &transaction).await,
+        };
+        result.map_err(|failure| failure.context(place))
+    }
+
+    /// Rows into the batch; a large transaction leaves in parts.
+    async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
+        let mut changes = Changes::default();
+        let applied = self.batcher.applied_part(txn).cloned();
+        let mut total = 0;
+        for raw in &transaction.events {
+            let (_, event) = self.row_decoder.decode(raw).map_err(damaged)?;
+            match event {
+                Event::TableMap(map) => {
+                    self.tables.resolve(&map, &transaction.start).await?;
+                }
+                Event::Rows(rows) => {
+                    let table = match self.tables.resolved(&rows.table) {
+                        Some(table) => table,
+                        None => self.tables.resolve(&rows.table, &transaction.start).await?,
+                    };
+                    let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
+                    match table {
+                        Some(table) if !skip => {
+                            let count = changes.write(&rows, &table)?;
+                            self.metrics.event_rows.observe(count as f64);
+                            total += count;
+                        }
+                        _ => changes.pass(&rows)?,
+                    }
+                    if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
+                        check_part(part, &changes)?;
+                    }
+                    if self.batcher.too_large(&changes) {
+                        let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
+                        sent.map_err(|e| self.target(&e))?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let handed = self.batcher.handed;
+        self.metrics.batch_rows.observe(total as f64);
+        let added = self.batcher.add(self.attachment, txn.clone(), &mut changes).await;
+        added.map_err(|e| self.target(&e))?;
+        if self.batcher.handed != handed && self.batcher.is_empty() {
+            self.context.status.sync.submitted(transaction.end.clone(), total);
+        } else {
+            self.context.status.sync.added(total, &transaction.end);
+        }
+        if let Some(stored) = self.tables.take_changed() {
+            self.keeper.set_schemas(stored.encode()).await;
+        }
+        Ok(())
+    }
+
+    /// A barrier: everything before is applied, nothing later is sent until it is done.
+    async fn definition(
+        &mut self,
+        txn: &TxnId,
+        statement: &Statement,
+        transaction: &Transaction,
+    ) -> Result<(), Failure> {
+        let end = &transaction.end;
+        let included = |table: &StoredTable| already_in(table, transaction);
+        let plan =
+            ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
+        if plan.steps.is_empty() {
+            return self.rows(txn, transaction).await;
+        }
+        self.flush().await?;
+        self.attachment.drain().await.map_err(|e| self.target(&e))?;
+        // Definitions before and after are stored first: whichever way a crash goes, one of them fits.
+        let mut stored = self.tables.to_stored();
+        stored.pending = Some(plan.pending.clone());
+        self.keeper.set_schemas(stored.encode()).await;
+        self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
+        self.context.status.sync.set_blocking_ddl(&statement.sql);
+        let rows_follow = !transaction.events.is_empty();
+        let count = plan.steps.len();
+        for (number, mut step) in plan.steps.into_iter().enumerate() {
+            step.last = number + 1 == count && !rows_follow;
+            let done = self.done_ddl.iter().any(|d| d.txn.as_ref() == Some(txn) && d.ordinal == step.ordinal);
+            if done {
+                continue;
+            }
+            let sql = String::from_utf8_lossy(&step.sql).into_owned();
+            info!(task = %self.context.task, source = %self.context.source_id, ddl = %sql, "DDL is executed at the target");
+            self.attachment.ddl(step).await.map_err(|e| self.target(&e).context(format!("execute SQL: [{sql}]")))?;
+        }
+        self.context.status.sync.set_blocking_ddl("");
+        self.tables.replace(&plan.pending.gone, plan.pending.after);
+        if rows_follow {
+            self.rows(txn, transaction).await?;
+            self.flush().await?;
+            self.attachment.drain().await.map_err(|e| self.target(&e))?;
+        } else {
+            self.context.status.sync.submitted(end.clone(), 0);
+        }
+        if let Some(stored) = self.tables.take_changed() {
+            self.keeper.set_schemas(stored.encode()).await;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        if self.batcher.is_empty() {
+            return Ok(());
+        }
+        self.batcher.flush(self.attachment).await.map_err(|e| self.target(&e))?;
+        self.context.status.sync.submitted_open();
+        Ok(())
+    }
+
+    fn target(&self, error: &dm_target::TargetError) -> Failure {
+        target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
+    }
+}
+
+/// The definition was read at the source after this transaction was in its binlog.
+fn already_in(table: &StoredTable, transaction: &Transaction) -> bool {
+    match &transaction.gtid {
+        Some(gtid) => {
+            let flavor = match gtid {
+                Gtid::MySql { .. } => Flavor::MySql,
+                Gtid::MariaDb { .. } => Flavor::MariaDb,
+            };
+            !table.known_gtids.is_empty()
+                && GtidSet::parse(flavor, &table.known_gtids).is_ok_and(|set| set.contains(gtid))
+        }
+        None => {
+            let end = &transaction.end;
+            !table.known_file.is_empty()
+                && (file_number(&table.known_file), table.known_pos) >= (file_number(&end.file), end.pos)
+        }
+    }
+}
+
+fn file_number(file: &str) -> u64 {
+    file.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// DM's form, from which operators cut positions.
+fn location(transaction: &Transaction) -> String {
+    let gtid = transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "startLocation: [position: {}, gtid-set: {gtid}], endLocation: [position: {}, gtid-set: {gtid}]",
+        transaction.start.text(),
+        transaction.end.text()
+    )
+}
+

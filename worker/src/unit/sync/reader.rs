@@ -1,0 +1,151 @@
+//! Reads the source's binlog ahead of the applier, bounded in bytes.
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use dm_binlog::{DecodeError, GtidSet};
+use dm_proto::error::{Code, Scope};
+use dm_replication::{BinlogClient, Password, ReplicationConfig, ReplicationError, ReplicationErrorKind, StartAt, Verdict};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    failure::{Failure, Next},
+    subtask::SubtaskContext,
+};
+
+/// Bytes of events that wait for the applier.
+const QUEUE_BYTES: usize = 32 << 20;
+const QUEUE_EVENTS: usize = 16 << 10;
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Several heartbeats without a byte: the connection is half open.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Ids of replicas made by this program; the upper part of the range, where people seldom put servers.
+const FIRST_SERVER_ID: u32 = 1_000_000_000;
+const SERVER_IDS: u64 = 3_000_000_000;
+
+/// One event, which counts in the queue until it is taken out.
+type Item = (Result<Bytes, Failure>, Option<OwnedSemaphorePermit>);
+
+/// The reading task and its queue.
+pub struct Reader {
+    queue: mpsc::Receiver<Item>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+pub fn position_start(file: &str, pos: u64) -> StartAt {
+    StartAt::Position { file: file.to_owned(), pos }
+}
+
+pub fn gtid_start(set: GtidSet) -> StartAt {
+    StartAt::Gtid(set)
+}
+
+/// The same number for the same subtask on every worker: the source ends the former connection when a new one comes.
+fn server_id(context: &SubtaskContext, purpose: &str) -> u32 {
+    let name = format!("{}\u{0}{}\u{0}{}\u{0}{purpose}", context.cluster_id, context.task, context.source_id);
+    let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SERVER_IDS;
+    let id = FIRST_SERVER_ID + u32::try_from(hash).unwrap_or(0);
+    if id == context.identity.server_id { id + 1 } else { id }
+}
+
+/// Opens a replication connection; a second one for the same purpose ends the first at the source.
+pub async fn connect_binlog(
+    context: &SubtaskContext,
+    start: StartAt,
+    purpose: &str,
+) -> Result<BinlogClient, Failure> {
+    let from = &context.source.from;
+    let config = ReplicationConfig {
+        host: from.host.clone(),
+        port: from.port,
+        user: from.user.clone(),
+        password: Password::new(from.password.expose()),
+        server_id: server_id(context, purpose),
+        flavor: context.identity.flavor,
+        heartbeat: HEARTBEAT,
+        read_timeout: READ_TIMEOUT,
+        connect_timeout: CONNECT_TIMEOUT,
+        start,
+    };
+    BinlogClient::connect(&config).await.map_err(|e| failure(&e))
+}
+
+pub async fn next_event(client: &mut BinlogClient) -> Result<Bytes, Failure> {
+    client.next().await.map_err(|e| failure(&e))
+}
+
+/// An event that can't be read must not be skipped.
+pub fn damaged(error: DecodeError) -> Failure {
+    Failure::new(Code::BinlogCorrupt, "a binlog event can't be decoded").cause(error)
+}
+
+impl Reader {
+    /// Starts reading ahead on an open connection.
+    pub fn start(mut client: BinlogClient) -> Self {
+        let (sender, queue) = mpsc::channel(QUEUE_EVENTS);
+        let budget = Arc::new(Semaphore::new(QUEUE_BYTES));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                let reading = async {
+                    loop {
+                        let event = next_event(&mut client).await;
+                        let failed = event.is_err();
+                        let weight = event.as_ref().map_or(1, |b| b.len().clamp(1, QUEUE_BYTES));
+                        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+                        let permit = Arc::clone(&budget).acquire_many_owned(weight).await.ok();
+                        if sender.send((event, permit)).await.is_err() || failed {
+                            break;
+                        }
+                    }
+                };
+                tokio::select! {
+                    () = reading => {}
+                    () = stop.cancelled() => {}
+                }
+                client.close().await;
+            }
+        });
+        Self { queue, stop, task }
+    }
+
+    /// The next event, only if it is at hand.
+    pub fn try_next(&mut self) -> Option<Result<Bytes, Failure>> {
+        self.queue.try_recv().ok().map(|(event, _)| event)
+    }
+
+    /// Waits for the next event.
+    pub async fn next(&mut self) -> Result<Bytes, Failure> {
+        match self.queue.recv().await {
+            Some((event, _)) => event,
+            None => Err(Failure::internal("the reader has ended without saying why")),
+        }
+    }
+
+    /// Ends the connection and waits until it is closed.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        drop(self.queue);
+        // A panic of the task has been logged by the runtime.
+        let _ = self.task.await;
+    }
+}
+
+/// Classifies an error of the replication connection.
+fn failure(error: &ReplicationError) -> Failure {
+    let (code, next) = match error.kind {
+        _ if error.kind == ReplicationErrorKind::DuplicateServerId => (Code::BinlogRead, Next::Kicked),
+        _ if error.verdict() == Verdict::Retry => (Code::BinlogRead, Next::Unreachable),
+        _ if error.kind == ReplicationErrorKind::Diverged || error.kind == ReplicationErrorKind::Purged => {
+            (Code::SourceLacksTransactions, Next::Person)
+        }
+        _ => (Code::BinlogRead, Next::Person),
+    };
+    Failure::new(code, "get binlog event").scope(Scope::Upstream).cause(error).next(next)
+}

@@ -1,0 +1,59 @@
+//! Writes the checkpoint each second, always with table definitions that fit the executed set.
+use std::time::Duration;
+
+use dm_target::{Attachment, CheckpointUpdate, TargetError};
+use tokio::sync::Mutex;
+
+/// How often the executed set is merged into the checkpoint row.
+const EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct State {
+    schemas: Option<Vec<u8>>,
+    proof: Option<String>,
+}
+
+/// What the next checkpoint has to store. The lock is held while it is written, so that an older text never follows a
+/// newer one.
+#[derive(Default)]
+pub struct SchemaKeeper {
+    state: Mutex<State>,
+}
+
+impl SchemaKeeper {
+    /// Stored with the next checkpoint.
+    pub async fn set_schemas(&self, schemas: Vec<u8>) {
+        self.state.lock().await.schemas = Some(schemas);
+    }
+
+    /// Stored with the next checkpoint.
+    pub async fn set_proof(&self, proof: String) {
+        self.state.lock().await.proof = Some(proof);
+    }
+
+    /// Writes now.
+    pub async fn write(&self, attachment: &Attachment) -> Result<(), TargetError> {
+        let mut state = self.state.lock().await;
+        let update = CheckpointUpdate {
+            source_identity: None,
+            position_proof: state.proof.clone(),
+            schemas: state.schemas.clone(),
+        };
+        attachment.checkpoint(update).await?;
+        *state = State::default();
+        Ok(())
+    }
+
+    /// Writes for ever; gives the error that ends it.
+    pub async fn run(&self, attachment: &Attachment, mut observe: impl FnMut()) -> TargetError {
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.write(attachment).await {
+                return error;
+            }
+            observe();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Where the stream begins, and whether the source is still the one that was followed.
+use dm_binlog::{Decoder, Event, Flavor, GtidSet};
+use dm_proto::{
+    config::StartPosition,
+    error::{Code, Scope},
+};
+use dm_replication::StartAt;
+use dm_schema::TableName;
+use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, ResumePoint, TargetError};
+use mysql_async::prelude::Queryable;
+use tracing::{info, warn};
+
+use super::{
+    proof::PositionProof,
+    reader::{connect_binlog, damaged, gtid_start, next_event, position_start},
+    stored_tables::StoredTables,
+    tables::Tables,
+};
+use crate::{
+    failure::{Failure, from_mysql},
+    subtask::SubtaskContext,
+    unit::{start_point, target_failure},
+    upstream,
+};
+
+/// Everything the pipeline starts from.
+pub struct Start {
+    pub at: StartAt,
+    /// Members are skipped.
+    pub executed: ExecutedSet,
+    /// DDL statements that ran, of transactions that are not in the set yet.
+    pub done_ddl: Vec<DdlRecord>,
+    pub tables: Tables,
+    /// The file that the stream has to begin in, as it was when it was followed before.
+    pub proof: Option<PositionProof>,
+    pub generation: u64,
+}
+
+/// Reads the target's rows and asks the source.
+pub async fn prepare(
+    context: &SubtaskContext,
+    attachment: &Attachment,
+    resume: &Resume,
+) -> Result<Start, Failure> {
+    let target = |e: &TargetError| target_failure(&context.process, &context.task, &context.source_id, e);
+    let Some(checkpoint) = &resume.checkpoint else {
+        return begin(context, attachment).await;
+    };
+    let mut executed = resume.executed.clone();
+    let mut done_ddl = resume.done_ddl.clone();
+    if let Some(record) = &resume.undecided_ddl {
+        settle(context, attachment, record).await?;
+        match &record.txn {
+            Some(txn) if record.last => executed.insert(txn).map_err(|e| target(&e))?,
+            _ => done_ddl.push(DdlRecord { done: true, ..record.clone() }),
+        }
+    }
+    let stored = settle_pending(StoredTables::decode(&checkpoint.schemas)?, &executed);
+    let mut tables = Tables::new(context, stored)?;
+    let mut proof = None;
+    match &executed {
+        ExecutedSet::MySql(set) => source_has(&mut tables, set).await?,
+        ExecutedSet::MariaDb(_) => {}
+        ExecutedSet::Position(_) => {
+            let now = context.identity.text();
+            if checkpoint.source_identity != now {
+                return Err(Failure::new(
+                    Code::SourceIdentityChanged,
+                    format!(
+                        "positions of server {} mean nothing on server {now}, which is behind the source's address now",
+                        checkpoint.source_identity
+                    ),
+                ));
+            }
+            proof = PositionProof::parse(&checkpoint.position_proof);
+        }
+    }
+    let at = match executed.resume_point() {
+        ResumePoint::Gtid(set) => gtid_start(set),
+        ResumePoint::Position(Some((file, pos))) => position_start(&file, pos),
+        ResumePoint::Position(None) => {
+            return Err(Failure::new(Code::CheckpointBroken, "the checkpoint has no position to start from"));
+        }
+    };
+    Ok(Start { at, executed, done_ddl, tables, proof, generation: resume.generation })
+}
+
+/// First start of the main stream, at the position of the task file.
+async fn begin(context: &SubtaskContext, attachment: &Attachment) -> Result<Start, Failure> {
+    let Some(start) = &context.subtask.start else {
+        return Err(Failure::new(Code::MetaMissing, "the task has no position to start from"));
+    };
+    let (file, pos) = (start.file.clone().unwrap_or_default(), start.pos.max(4));
+    let gtids = if context.gtid_mode() { gtids_of(context, start, &file, pos).await? } else { String::new() };
+    let none: [(TableName, String); 0] = [];
+    let point = start_point(context, &file, pos, &gtids, none).await?;
+    let proof = PositionProof::parse(&point.position_proof);
+    let mut executed = point.executed.clone();
+    let generation = attachment
+        .begin(point)
+        .await
+        .map_err(|e| target_failure(&context.process, &context.task, &context.source_id, &e))?;
+    let at = match executed.resume_point() {
+        ResumePoint::Gtid(set) => gtid_start(set),
+        ResumePoint::Position(_) => {
+            executed = ExecutedSet::up_to_position(generation, &file, pos);
+            position_start(&file, pos)
+        }
+    };
+    info!(task = %context.task, source = %context.source_id, start = %executed, generation, "the stream begins at the task's start position");
+    let tables = Tables::new(context, StoredTables::default())?;
+    Ok(Start { at, executed, done_ddl: Vec::new(), tables, proof, generation })
+}
+
+/// The GTID set before a position; a set given by a person counts as it is.
+async fn gtids_of(
+    context: &SubtaskContext,
+    start: &StartPosition,
+    file: &str,
+    pos: u64,
+) -> Result<String, Failure> {
+    if let Some(set) = &start.gtid {
+        return Ok(set.clone());
+    }
+    match context.identity.flavor {
+        Flavor::MariaDb => {
+            let mut conn = upstream::connect(&context.source).await?;
+            let sql = format!("SELECT BINLOG_GTID_POS({}, {pos})", dm_schema::quote_string(file));
+            let set: Option<Option<String>> = conn
+                .query_first(sql)
+                .await
+                .map_err(|e| from_mysql(&e, Scope::Upstream, "fail to ask for the GTIDs of the start position"))?;
+            // Nothing comes back for a file that does not exist; the empty text is the very beginning.
+            set.flatten().ok_or_else(|| {
+                Failure::new(Code::PositionBeyondEnd, format!("the source has no position ({file}, {pos})"))
+            })
+        }
+        Flavor::MySql => scan(context, file, pos).await,
+    }
+}
+
+/// MySQL: every GTID before the position stands in the file's head and its events.
+async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, Failure> {
+    let mut client = connect_binlog(context, position_start(file, 4), "scan").await?;
+    let mut decoder = Decoder::new(Flavor::MySql);
+    let mut set = GtidSet::new(Flavor::MySql);
+    let mut at = 4;
+    while at < pos {
+        let bytes = next_event(&mut client).await?;
+        let (header, event) = decoder.decode(&bytes).map_err(damaged)?;
+        match &event {
+            Event::PreviousGtids(before) => set.union(&GtidSet::MySql(before.clone())),
+            Event::Gtid(gtid) => {
+                if let Some(gtid) = &gtid.gtid {
+                    set.add(gtid);
+                }
+            }
+            Event::Rotate(rotate) if rotate.file != file.as_bytes() => break,
+            _ => {}
+        }
+        at = header.next_position().map_or(at, u64::from);
+    }
+    client.close().await;
+    if at != pos {
+        return Err(Failure::new(
+            Code::PositionBeyondEnd,
+            format!("({file}, {pos}) is not the end of an event of the source's binlog; the next one is at {at}"),
+        ));
+    }
+    Ok(set.to_string())
+}
+
+/// A source that lacks a transaction that we applied is another one, or has lost it.
+async fn source_has(tables: &mut Tables, applied: &GtidSet) -> Result<(), Failure> {
+    let (now, _, _) = tables.source().end().await?;
+    let now = GtidSet::parse(Flavor::MySql, &now)
+        .map_err(|e| Failure::new(Code::GtidUnparseable, "the source's gtid_executed").cause(e))?;
+    let mut missing = applied.clone();
+    missing.subtract(&now);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::SourceLacksTransactions,
+        format!("the source lacks transactions that are applied at the target: {missing}"),
+    ))
+}
+
+/// A DDL whose outcome the former owner did not record.
+async fn settle(context: &SubtaskContext, attachment: &Attachment, record: &DdlRecord) -> Result<(), Failure> {
+    let target = |e: TargetError| target_failure(&context.process, &context.task, &context.source_id, &e);
+    let sql = String::from_utf8_lossy(&record.sql).into_owned();
+    warn!(task = %context.task, source = %context.source_id, ddl = %sql, "the outcome of a DDL is not recorded: looking at the target's definitions");
+    let Some(decision) = attachment.decide_ddl(record).await.map_err(target)? else {
+        return Err(Failure::new(
+            Code::DdlUndecided,
+            format!("it is not known whether this statement was executed at the target: {sql}"),
+        ));
+    };
+    info!(task = %context.task, source = %context.source_id, ?decision, "the DDL is settled");
+    attachment.resolve_ddl(record, decision).await.map_err(target)
+}
+
+/// A DDL that was about to run when the definitions were stored: it has run if its transaction is in the set.
+fn settle_pending(mut stored: StoredTables, executed: &ExecutedSet) -> StoredTables {
+    let Some(pending) = stored.pending.take() else { return stored };
+    let ran = super::unit::parse_txn(&pending.transaction, executed).is_some_and(|txn| executed.contains(&txn));
+    if !ran {
+        return stored;
+    }
+    stored.tables.retain(|t| {
+        !pending.gone.iter().any(|(s, n)| *s == t.schema && *n == t.table)
+            && !pending.after.iter().any(|a| a.name() == t.name())
+    });
+    stored.tables.extend(pending.after);
+    stored
+}

@@ -1,0 +1,127 @@
+//! The unit itself: starts, watches, drains.
+use std::time::Duration;
+
+use dm_binlog::Gtid;
+use dm_target::{Attachment, ExecutedSet, Resume, TxnId};
+use tracing::warn;
+
+use super::{
+    pipeline::Pipeline,
+    reader::{Reader, connect_binlog},
+    schema_keeper::SchemaKeeper,
+    start::prepare,
+};
+use crate::{
+    failure::Failure,
+    metrics::SubtaskSyncMetrics,
+    subtask::SubtaskContext,
+    unit::{Unit, UnitEnd, target_failure},
+};
+
+/// Bound on closing the attachment after an error: the take-over that follows does not need it.
+const CLOSE_AFTER_ERROR: Duration = Duration::from_secs(3);
+
+/// DM's sync unit.
+pub struct SyncUnit;
+
+#[tonic::async_trait]
+impl Unit for SyncUnit {
+    fn name(&self) -> &'static str {
+        "Sync"
+    }
+
+    async fn run(
+        self: Box<Self>,
+        context: &SubtaskContext,
+        attachment: Attachment,
+        resume: Resume,
+    ) -> Result<UnitEnd, Failure> {
+        context.status.sync.restart();
+        let metrics = context.process.metrics.sync.of(&context.task, &context.source_id);
+        let target = |e| target_failure(&context.process, &context.task, &context.source_id, &e);
+        let keeper = SchemaKeeper::default();
+        let end = tokio::select! {
+            biased;
+            error = attachment.failed() => Err(target(error)),
+            error = keeper.run(&attachment, || observe(context, &attachment, &metrics)) => Err(target(error)),
+            end = Box::pin(follow(context, &attachment, &resume, &keeper, &metrics)) => end,
+        };
+        match end {
+            Ok(()) => {
+                keeper.write(&attachment).await.map_err(target)?;
+                attachment.close().await.map_err(target)?;
+                observe(context, &attachment, &metrics);
+                Ok(UnitEnd::Drained)
+            }
+            Err(failure) => {
+                if let Ok(Err(error)) = tokio::time::timeout(CLOSE_AFTER_ERROR, attachment.close()).await {
+                    warn!(task = %context.task, source = %context.source_id, %error, "closing after an error");
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// The source is contacted only now, after the take-over.
+async fn follow(
+    context: &SubtaskContext,
+    attachment: &Attachment,
+    resume: &Resume,
+    keeper: &SchemaKeeper,
+    metrics: &SubtaskSyncMetrics,
+) -> Result<(), Failure> {
+    let beginning = async {
+        let start = prepare(context, attachment, resume).await?;
+        let client = connect_binlog(context, start.at.clone(), "sync").await?;
+        Ok::<_, Failure>((start, client))
+    };
+    let (start, client) = tokio::select! {
+        begun = beginning => begun?,
+        () = context.drain.cancelled() => return Ok(()),
+    };
+    let mut reader = Reader::start(client);
+    let mut pipeline = Pipeline::new(context, attachment, keeper, metrics, start, resume);
+    let result = pipeline.run(&mut reader).await;
+    reader.stop().await;
+    result
+}
+
+/// Moves what the attachment knows into progress and metrics.
+fn observe(context: &SubtaskContext, attachment: &Attachment, metrics: &SubtaskSyncMetrics) {
+    let stats = attachment.stats();
+    let sync = &context.status.sync;
+    sync.acknowledged(stats.in_flight, stats.transactions, stats.rows_missed);
+    let low = attachment.low();
+    if !matches!(low, ExecutedSet::Position(_)) {
+        let text = low.to_string();
+        sync.gtids(text.split_once('=').map_or(text.as_str(), |(_, set)| set).to_owned());
+    }
+    let lag = sync.lag_seconds() as f64;
+    metrics.lag_gauge.set(lag);
+    metrics.lag.observe(lag);
+    let (source, applied) = sync.places();
+    metrics.source_file.set(source.file_number());
+    metrics.source_pos.set(i64::try_from(source.pos).unwrap_or(i64::MAX));
+    metrics.applied_file.set(applied.file_number());
+    metrics.applied_pos.set(i64::try_from(applied.pos).unwrap_or(i64::MAX));
+    metrics.rows_missed.set(i64::try_from(stats.rows_missed).unwrap_or(i64::MAX));
+    let before = metrics.finished_transactions.get();
+    // A new attachment counts from 0 again.
+    metrics.finished_transactions.inc_by(stats.transactions.saturating_sub(before));
+}
+
+/// Reads the text of a transaction's name back.
+pub fn parse_txn(text: &str, executed: &ExecutedSet) -> Option<TxnId> {
+    use dm_binlog::Flavor;
+    let gtid = |flavor| Gtid::parse(flavor, text).ok().map(TxnId::Gtid);
+    match executed {
+        ExecutedSet::MySql(_) => gtid(Flavor::MySql),
+        ExecutedSet::MariaDb(_) => gtid(Flavor::MariaDb),
+        ExecutedSet::Position(_) => {
+            let (generation, rest) = text.split_once('/')?;
+            let (file, pos) = rest.rsplit_once(':')?;
+            Some(TxnId::Position { generation: generation.parse().ok()?, file: file.to_owned(), pos: pos.parse().ok()? })
+        }
+    }
+}

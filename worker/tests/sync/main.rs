@@ -1,0 +1,9 @@
+//! The worker as a process against real databases; the test acts as the leader.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod crash;
+mod data;
+mod follow;
+mod leader;
+mod refuse;
+mod scene;

@@ -1,0 +1,183 @@
+//! A source, a target and a worker process.
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use dm_proto::worker::{BoundSource, MetaStage, Stage, Subtask};
+use dm_tests::{Database, DatabaseOptions, Flavor, Program, Running, Scratch, free_port, wait_until};
+use mysql_async::prelude::Queryable;
+
+use crate::leader::Leader;
+
+pub const CLUSTER: &str = "cluster-1";
+pub const TASK: &str = "t1";
+pub const CAUGHT_UP: Duration = Duration::from_secs(60);
+
+/// Everything that one test needs; ends with it.
+pub struct Scene {
+    pub source: Database,
+    pub target: Database,
+    pub scratch: Scratch,
+    worker: Option<Running>,
+    pub address: String,
+    rules: String,
+    start: String,
+}
+
+impl Scene {
+    pub async fn start(source: Flavor, target: Flavor, gtid: bool) -> Result<Self> {
+        let options = DatabaseOptions { gtid, ..DatabaseOptions::default() };
+        let (source, target) =
+            tokio::try_join!(Database::start(source, options), Database::start(target, DatabaseOptions::default()))?;
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut scene = Self {
+            source,
+            target,
+            scratch: Scratch::new("worker")?,
+            worker: None,
+            address,
+            rules: String::new(),
+            start: String::new(),
+        };
+        scene.mark_start().await?;
+        scene.start_worker()?;
+        Ok(scene)
+    }
+
+    /// Lines of the instance, and sections, for rules: `(instance lines, sections)`.
+    pub fn with_rules(&mut self, instance: &str, sections: &str) {
+        self.rules = format!("{instance}\u{0}{sections}");
+    }
+
+    /// The task begins at the present end of the source's binlog.
+    pub async fn mark_start(&mut self) -> Result<()> {
+        let mut conn = self.source.conn().await?;
+        let sql = match self.source.flavor() {
+            Flavor::MySql => "SHOW BINARY LOG STATUS",
+            Flavor::MariaDb => "SHOW MASTER STATUS",
+        };
+        let row: mysql_async::Row = conn.query_first(sql).await?.context("no binlog")?;
+        let (file, pos): (String, u64) = (row.get(0).context("file")?, row.get(1).context("pos")?);
+        self.start = format!("    meta:\n      binlog-name: {file}\n      binlog-pos: {pos}\n");
+        conn.disconnect().await?;
+        Ok(())
+    }
+
+    pub fn start_worker(&mut self) -> Result<()> {
+        let log = self.log();
+        let running = Program::new(env!("CARGO_BIN_EXE_dm-worker"))
+            .args(["--name", "w1", "--worker-addr", &self.address, "--join", "127.0.0.1:1"])
+            .arg("--data-dir")
+            .arg(self.scratch.path().join("data"))
+            .arg("--log-file")
+            .arg(&log)
+            .output_to(self.scratch.path().join("output.log"))
+            .start()?;
+        self.worker = Some(running);
+        Ok(())
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.scratch.path().join("worker.log")
+    }
+
+    pub fn worker(&mut self) -> &mut Running {
+        self.worker.as_mut().expect("a worker is running")
+    }
+
+    pub async fn leader(&self, term: u64) -> Result<Leader> {
+        Leader::open(&self.address, "w1", CLUSTER, term).await
+    }
+
+    pub fn source_config(&self) -> String {
+        format!(
+            "source-id: s1\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: {}\n",
+            self.source.port(),
+            self.source.root_password()
+        )
+    }
+
+    pub fn task_config(&self) -> String {
+        let (instance, sections) = self.rules.split_once('\u{0}').unwrap_or(("", ""));
+        format!(
+            "name: {TASK}\ntask-mode: incremental\ntarget-database:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  \
+             password: {}\nmysql-instances:\n  - source-id: s1\n{}{instance}{sections}",
+            self.target.port(),
+            self.target.root_password(),
+            self.start,
+        )
+    }
+
+    pub fn bound(&self, epoch: u64, meta: MetaStage) -> Vec<BoundSource> {
+        vec![BoundSource {
+            source_id: "s1".to_owned(),
+            epoch,
+            config: self.source_config(),
+            subtasks: vec![Subtask {
+                task: TASK.to_owned(),
+                config: self.task_config(),
+                task_revision: 1,
+                desired: Stage::Running.into(),
+                meta: meta.into(),
+                adopt_meta: false,
+                resume_serial: 0,
+            }],
+        }]
+    }
+
+    /// Binds and waits until the sync unit runs.
+    pub async fn sync(&self, term: u64, epoch: u64, meta: MetaStage) -> Result<Leader> {
+        let leader = self.leader(term).await?;
+        leader.assign(self.bound(epoch, meta)).await?;
+        leader
+            .until("the sync unit runs", Duration::from_secs(60), |s| {
+                assert!(s.errors.is_empty(), "{:?}", s.errors);
+                s.unit == "Sync" && s.stage() == Stage::Running
+            })
+            .await?;
+        Ok(leader)
+    }
+
+    /// Waits until the target has everything that the source has now, told by a marker row of a table made for it.
+    pub async fn caught_up(&self) -> Result<()> {
+        self.source
+            .run(&[
+                "CREATE DATABASE IF NOT EXISTS marker",
+                "CREATE TABLE IF NOT EXISTS marker.m (id BIGINT PRIMARY KEY AUTO_INCREMENT)",
+                "INSERT INTO marker.m VALUES ()",
+            ])
+            .await?;
+        let mut conn = self.source.conn().await?;
+        let newest: i64 = conn.query_first("SELECT MAX(id) FROM marker.m").await?.context("no marker")?;
+        conn.disconnect().await?;
+        wait_until(CAUGHT_UP, "the marker row at the target", || async {
+            let mut conn = self.target.conn().await?;
+            // The table itself comes with the stream.
+            let seen: Option<Option<i64>> = conn.query_first("SELECT MAX(id) FROM marker.m").await.unwrap_or(None);
+            conn.disconnect().await?;
+            Ok(seen.flatten() >= Some(newest))
+        })
+        .await
+        .with_context(|| std::fs::read_to_string(self.log()).unwrap_or_default())
+    }
+}
+
+/// Every row of a table as bytes, sorted: a multiset.
+pub async fn rows(database: &Database, sql: &str) -> Result<Vec<String>> {
+    let mut conn = database.conn().await?;
+    let rows: Vec<mysql_async::Row> = conn.query(sql).await?;
+    conn.disconnect().await?;
+    let mut rows: Vec<String> = rows.iter().map(|r| format!("{r:?}")).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+/// Fails with the difference when a table differs.
+pub async fn same(scene: &Scene, source: &str, target: &str) -> Result<()> {
+    let left = rows(&scene.source, source).await?;
+    let right = rows(&scene.target, target).await?;
+    assert_eq!(left.len(), right.len(), "{source}: number of rows");
+    for (l, r) in left.iter().zip(&right) {
+        assert_eq!(l, r, "{source}");
+    }
+    Ok(())
+}
