@@ -7,6 +7,8 @@ mod create;
 mod names;
 mod parse;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{DdlError, parse};
 pub use statement::{DdlClass, DdlKind, DdlStatement, XaVerb};

@@ -54,8 +54,10 @@ pub fn parse(sql: &str, mode: SqlMode, default_schema: &str) -> Result<Vec<DdlSt
     // MariaDB logs SET STATEMENT .. FOR as written; the variables concern the source only.
     if cursor.eat_words(&["SET", "STATEMENT"]) {
         while !cursor.at_end() && !cursor.eat_word("FOR") {
-            if !cursor.skip_parens() || cursor.take().is_none() {
-                break;
+            if cursor.is_punct('(') {
+                cursor.skip_parens();
+            } else {
+                cursor.take();
             }
         }
     }

@@ -103,6 +103,9 @@ impl TableModel {
         for drops in [true, false] {
             c.go_to(start);
             while !c.at_end() && !c.is_punct(';') {
+                if names_list(c) {
+                    break;
+                }
                 if is_key_drop(c) == drops {
                     self.specification(sql, c, mode)?;
                 }
@@ -434,6 +437,27 @@ impl TableModel {
         self.collation = collation;
         Ok(())
     }
+}
+
+/// Operations on partitions, and ORDER BY, go on to the end with lists of their own and change nothing here.
+fn names_list(c: &Cursor<'_, '_>) -> bool {
+    const VERBS: [&str; 13] = [
+        "ADD",
+        "DROP",
+        "TRUNCATE",
+        "REORGANIZE",
+        "COALESCE",
+        "REBUILD",
+        "OPTIMIZE",
+        "ANALYZE",
+        "CHECK",
+        "REPAIR",
+        "EXCHANGE",
+        "DISCARD",
+        "IMPORT",
+    ];
+    let partition = c.peek_at(1).is_some_and(|t| t.is_word("PARTITION"));
+    (c.is_any_word(&VERBS) && partition) || c.is_words(&["PARTITION", "BY"]) || c.is_words(&["ORDER", "BY"])
 }
 
 fn is_key_drop(c: &Cursor<'_, '_>) -> bool {

@@ -8,6 +8,8 @@ mod error;
 mod key;
 mod key_parser;
 mod table;
+#[cfg(test)]
+mod tests;
 mod types;
 mod types_parser;
 mod verify;

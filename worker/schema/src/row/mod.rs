@@ -5,6 +5,8 @@ mod literal;
 mod load;
 mod plan;
 mod predicate;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod writer;
 

@@ -123,14 +123,19 @@ impl RowWriter {
 
     /// Appends the conflict tokens of a change: two changes that touch an equal unique key share at least one.
     pub fn tokens(&self, change: RowChange<'_, '_>, out: &mut Vec<u64>) -> Result<(), WriteError> {
+        let start = out.len();
+        let found = self.push_tokens(change, out);
+        if found.is_err() {
+            out.truncate(start);
+        }
+        found
+    }
+
+    fn push_tokens(&self, change: RowChange<'_, '_>, out: &mut Vec<u64>) -> Result<(), WriteError> {
         match change {
-            RowChange::Insert { after } => {
-                self.check(after)?;
-                self.tokens.of_image(self, after, None, out)
-            }
-            RowChange::Delete { before } => {
-                self.check(before)?;
-                self.tokens.of_image(self, before, None, out)
+            RowChange::Insert { after: image } | RowChange::Delete { before: image } => {
+                self.check(image)?;
+                self.tokens.of_image(self, image, None, out)
             }
             RowChange::Update { before, after } => {
                 self.check(before)?;
@@ -282,7 +287,9 @@ impl RowWriter {
         }
         if self.whole_row {
             for (i, (plan, value)) in self.columns.iter().zip(before).enumerate() {
-                if plan.generated {
+                // A text key is equal under its collation only; other key columns are said already.
+                let said = key.contains(&i) && !plan.target_kind.is_text();
+                if plan.generated || said {
                     continue;
                 }
                 match value {

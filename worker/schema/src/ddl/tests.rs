@@ -1,0 +1,178 @@
+//! The corpus of statements, and properties of rewriting.
+
+use proptest::prelude::*;
+
+use super::{DdlClass, DdlKind, DdlStatement, parse};
+use crate::name::TableName;
+use crate::sql_mode::SqlMode;
+
+struct Case {
+    mode: SqlMode,
+    kinds: Vec<String>,
+    names: Vec<Vec<String>>,
+    sql: String,
+}
+
+fn corpus() -> Vec<Case> {
+    include_str!("corpus.txt")
+        .lines()
+        .filter(|l| !l.starts_with("# ") && !l.is_empty())
+        .map(|line| {
+            let parts: Vec<&str> = line.splitn(4, '|').map(str::trim).collect();
+            let mode = match parts[0] {
+                "A" => SqlMode::ANSI_QUOTES,
+                "N" => SqlMode::NO_BACKSLASH_ESCAPES,
+                _ => 0,
+            };
+            // A statement that ends in a line comment goes on in the next line.
+            let mut sql = parts[3].to_owned();
+            if sql.ends_with("-- c2") {
+                sql.push_str("\n t (a INT)");
+            }
+            Case {
+                mode: SqlMode::from_bits(mode),
+                kinds: parts[1].split(';').map(str::to_owned).collect(),
+                names: parts[2]
+                    .split(';')
+                    .map(|s| s.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect())
+                    .collect(),
+                sql,
+            }
+        })
+        .collect()
+}
+
+fn kind_text(statement: &DdlStatement) -> String {
+    let text = format!("{:?}", statement.kind);
+    let name = text.split('(').next().unwrap().to_owned();
+    let class = match statement.class {
+        DdlClass::Decidable => 'D',
+        DdlClass::Repeatable => 'R',
+        DdlClass::Neither => 'N',
+    };
+    match statement.kind {
+        DdlKind::CreateTableSelect => format!("{name}/{class}"),
+        kind if kind.is_ddl() => format!("{name}/{class}"),
+        _ => name,
+    }
+}
+
+fn name_texts(statement: &DdlStatement) -> Vec<String> {
+    statement.tables.iter().map(|t| format!("{}.{}", t.schema, t.table)).collect()
+}
+
+#[test]
+fn corpus_has_kinds_and_names() {
+    let cases = corpus();
+    assert!(cases.len() >= 120, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        match parse(&case.sql, case.mode, "d") {
+            Err(e) => wrong.push(format!("{}: {e}", case.sql)),
+            Ok(statements) => {
+                let kinds: Vec<_> = statements.iter().map(kind_text).collect();
+                let names: Vec<_> = statements.iter().map(name_texts).collect();
+                if kinds != case.kinds || names != case.names {
+                    wrong.push(format!("{}: {kinds:?} {names:?}", case.sql));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn rewriting_changes_names_only() {
+    for case in corpus() {
+        for statement in parse(&case.sql, case.mode, "d").unwrap() {
+            if !statement.kind.is_ddl() {
+                continue;
+            }
+            let canonical = statement.canonical();
+            assert_eq!(statement.rewrite(Clone::clone), canonical);
+            let map = |n: &TableName| {
+                let table = if n.is_schema() { String::new() } else { format!("{}`\u{e9}", n.table) };
+                TableName::new(format!("new {}", n.schema), table)
+            };
+            let rewritten = statement.rewrite(map);
+            let again = parse(&rewritten, SqlMode::default(), "other").unwrap();
+            assert_eq!(again.len(), 1, "{rewritten}");
+            assert_eq!(kind_text(&again[0]), kind_text(&statement), "{rewritten}");
+            assert_eq!(again[0].tables, statement.tables.iter().map(map).collect::<Vec<_>>(), "{rewritten}");
+            // And back: nothing else has changed.
+            let back = |n: &TableName| {
+                let table = n.table.strip_suffix("`\u{e9}").unwrap_or("").to_owned();
+                TableName::new(n.schema.strip_prefix("new ").unwrap(), table)
+            };
+            assert_eq!(again[0].rewrite(back), canonical);
+        }
+    }
+}
+
+#[test]
+fn canonical_texts() {
+    let one =
+        |sql: &str, bits| parse(sql, SqlMode::from_bits(bits), "d").unwrap().remove(0).canonical().to_owned();
+    assert_eq!(
+        one("ALTER TABLE \"t\" ADD \"a`b\" INT COMMENT 'x'", SqlMode::ANSI_QUOTES),
+        "ALTER TABLE `d`.`t` ADD `a``b` INT COMMENT 'x'"
+    );
+    assert_eq!(
+        one("CREATE TABLE t (a CHAR(2) DEFAULT '\\')", SqlMode::NO_BACKSLASH_ESCAPES),
+        "CREATE TABLE `d`.`t` (a CHAR(2) DEFAULT '\\\\')"
+    );
+    assert_eq!(one("ALTER DATABASE COLLATE utf8mb4_bin", 0), "ALTER DATABASE `d` COLLATE utf8mb4_bin");
+    assert_eq!(one("/*!40101 CREATE TABLE t (a INT) */;", 0), "/*!40101 CREATE TABLE `d`.`t` (a INT) */");
+    assert_eq!(one("CREATE TABLE t (a INT) START TRANSACTION", 0), "CREATE TABLE `d`.`t` (a INT)");
+    assert_eq!(one("DROP TABLE `t` /* generated by server */", 0), "DROP TABLE `d`.`t`");
+    assert!(
+        parse("CREATE TABLE t (a INT) START TRANSACTION", SqlMode::default(), "d").unwrap()[0].rows_follow
+    );
+}
+
+#[test]
+fn damaged_statements_are_errors() {
+    for sql in [
+        "CREATE TABLE",
+        "CREATE TABLE t (a INT",
+        "DROP TABLE a,",
+        "RENAME TABLE a b",
+        "ALTER TABLE t ADD a INT)",
+        "DROP INDEX i",
+        "TRUNCATE 't'",
+        "CREATE TABLE t (a INT) COMMENT 'x",
+    ] {
+        assert!(parse(sql, SqlMode::default(), "d").is_err(), "{sql}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "\\PC{0,60}", bits in 0u64..8) {
+        let _ = parse(&text, SqlMode::from_bits(bits), "d");
+    }
+
+    /// Corpus statements with a run cut out, or cut off, never panic, and what is parsed can be rewritten.
+    #[test]
+    fn cut_statements(pick in any::<prop::sample::Index>(), a in 0.0f64..1.0, b in 0.0f64..1.0) {
+        let cases = corpus();
+        let case = &cases[pick.index(cases.len())];
+        let at = |f: f64| {
+            let mut i = (case.sql.len() as f64 * f) as usize;
+            while !case.sql.is_char_boundary(i) { i -= 1; }
+            i
+        };
+        let (from, to) = (at(a.min(b)), at(a.max(b)));
+        for sql in [format!("{}{}", &case.sql[..from], &case.sql[to..]), case.sql[..from].to_owned()] {
+            if let Ok(statements) = parse(&sql, case.mode, "d") {
+                for s in statements {
+                    prop_assert_eq!(s.rewrite(Clone::clone), s.canonical());
+                }
+            }
+            let defaults = crate::TableDefaults::default();
+            let _ = crate::TableModel::parse_create(&sql, case.mode, "d", &defaults);
+            let base = crate::TableModel::parse_create("CREATE TABLE t (a INT, b INT, KEY i (a))", case.mode, "d", &defaults);
+            let _ = base.unwrap().apply_alter(&sql, case.mode);
+        }
+    }
+}
