@@ -1,6 +1,6 @@
 //! Reconnecting, checksums, large rows, damaged events.
 
-use dm_binlog::{ChecksumAlgorithm, Decoder, Event, GtidSet, RowsKind, Value, maria_flags};
+use dm_binlog::{ChecksumAlgorithm, DecodeErrorKind, Decoder, Event, GtidSet, RowsKind, Value, maria_flags};
 use dm_replication::StartAt;
 use dm_tests::{DatabaseOptions, Flavor};
 use rand::{Rng as _, SeedableRng as _};
@@ -213,7 +213,10 @@ async fn damaged_events() {
             let mut damaged = event.to_vec();
             let at = rng.random_range(0..damaged.len());
             damaged[at] ^= 1 << rng.random_range(0..8);
-            assert!(decoder.decode(&damaged).is_err() || !(9..13).contains(&at));
+            let e = decoder.decode(&damaged).unwrap_err();
+            // The size is looked at before the checksum; a type may turn into the one that brings its own.
+            let other = at == 4 || (9..13).contains(&at);
+            assert!(other || matches!(e.kind, DecodeErrorKind::Checksum { .. }), "byte {at}: {e}");
         }
         // With checksums repaired after the damage: whatever comes out, nothing panics or hangs.
         for round in 0..30_000u32 {
