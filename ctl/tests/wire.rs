@@ -1,0 +1,240 @@
+//! The real dmctl program against scripted masters on the wire: addresses, exit codes, messages, requests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod fake;
+
+use fake::FakeMaster;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+const MEMBERS: &str = "{\n    \"result\": true,\n    \"msg\": \"\",\n    \"members\": [\n    ]\n}\n";
+
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+async fn dmctl_with(words: &[&str], env: Option<&str>, input: &str) -> Run {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dmctl"));
+    command.args(words).env_remove("DM_MASTER_ADDR").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(addresses) = env {
+        command.env("DM_MASTER_ADDR", addresses);
+    }
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    let output = output.expect("dmctl ends by itself").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+async fn dmctl(words: &[&str]) -> Run {
+    dmctl_with(words, None, "").await
+}
+
+fn file(dir: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// An address where nobody listens.
+async fn refused() -> String {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_and_silent_masters_are_passed_over_within_a_second_each() {
+    let master = FakeMaster::default();
+    // The kernel accepts its connections and nobody ever reads them: a frozen process looks like this.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let list = format!("{},{},{}", refused().await, silent.local_addr().unwrap(), master.serve().await);
+    let begun = Instant::now();
+    let run = dmctl(&["-master-addr", &list, "list-member"]).await;
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, MEMBERS, ""));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let only = silent.local_addr().unwrap().to_string();
+    let run = dmctl(&["--master-addr", &only, "list-member"]).await;
+    let head = format!(
+        "Error: [code=48001:class=dmctl:scope=internal:level=high], Message: can't connect to {only}, "
+    );
+    assert!(run.code == 1 && run.err.starts_with(&head) && run.out.is_empty(), "{}", run.err);
+    assert!(run.err.ends_with(", Workaround: Please check your network connection.\n"), "{}", run.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_freezes_under_a_call_is_left_for_the_next() {
+    let (frozen, good) = (FakeMaster::default(), FakeMaster::default());
+    let (freeze, mut is_frozen) = tokio::sync::watch::channel(false);
+    *frozen.never.lock().unwrap() = Some(freeze);
+    let (behind, proxy) = (frozen.serve().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let front = proxy.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut near, _) = proxy.accept().await.unwrap();
+            let mut far = TcpStream::connect(behind).await.unwrap();
+            if !*is_frozen.borrow() {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    _ = is_frozen.wait_for(|frozen| *frozen) => {}
+                }
+            }
+            held.push((near, far)); // open, and silent
+        }
+    });
+    let list = format!("{front},{}", good.serve().await);
+    let run = dmctl(&["--master-addr", &list, "list-member"]).await;
+    assert_eq!((run.code, run.out.as_str()), (0, MEMBERS), "{}", run.err);
+    assert_eq!((frozen.calls().len(), good.calls().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unavailable_is_tried_once_more_and_nothing_else_is() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    *master.unavailable.lock().unwrap() = 1;
+    let run = dmctl(&["--master-addr", &address, "list-member"]).await;
+    assert_eq!((run.code, run.out.as_str(), master.calls().len()), (0, MEMBERS, 2));
+    *master.unavailable.lock().unwrap() = 2;
+    let run = dmctl(&["--master-addr", &address, "list-member"]).await;
+    assert_eq!((run.code, master.calls().len()), (1, 4));
+    assert_eq!(run.err, "Error: rpc error: code = Unavailable desc = going away\n");
+    let run = dmctl(&["--master-addr", &address, "pause-task", "boom"]).await;
+    assert_eq!((run.code, run.out.as_str(), master.calls().len()), (1, "can not pause task boom\n", 5));
+    assert_eq!(run.err, "Error: rpc error: code = Unknown desc = [code=38043] no leader\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_carry_what_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let task = file(&dir, "task.yaml", "name: task1\ntask-mode: all\n");
+    let source = file(&dir, "source.yaml", "source-id: s1\n");
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let all: &[(&[&str], &str)] = &[
+        (&["start-task", &task], "start [] remove=false adopt=false "),
+        (
+            &["start-task", "-s", "a,b", &task, "--remove-meta", "--start-time", "2026-01-01 00:00:00"],
+            "start [\"a\", \"b\"] remove=true adopt=false 2026-01-01 00:00:00",
+        ),
+        (&["start-task", &task, "--adopt-meta"], "start [] remove=false adopt=true "),
+        (&["stop-task", &task, "-s", "a"], "Delete task1 [\"a\"]"),
+        (&["pause-task", "task1"], "Pause task1 []"),
+        (&["resume-task", "no-such-file.yaml"], "Resume no-such-file.yaml []"),
+        (&["query-status", "task1"], "query \"task1\" [] deadline=true"),
+        (&["operate-source", "create", &source, "-w", "w1"], "StartSource 1 [] w1"),
+        (&["operate-source", "stop", "s1", "-s", "s0"], "StopSource 0 [\"s0\", \"s1\"] "),
+        (&["operate-source", "update", &source], "UpdateSource 1 [] "),
+        (&["operate-source", "show"], "ShowSource 0 [] "),
+        (&["list-member", "-m", "-n", "a,b"], "members false true false [\"a\", \"b\"]"),
+    ];
+    for (words, want) in all {
+        let run = dmctl_with(words, Some(&address), "").await;
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{words:?}");
+        assert_eq!(master.calls().last().unwrap(), want, "{words:?}");
+    }
+    assert_eq!(master.calls().len(), all.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_printed_in_dms_form() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let run = dmctl(&["--master-addr", &address, "query-status"]).await;
+    assert!(
+        run.out.contains("            \"taskName\": \"task2\",\n            \"taskStatus\": \"Running\",\n")
+    );
+    let run = dmctl(&["--master-addr", &address, "query-status", "--more"]).await;
+    assert!(run.out.contains("                    \"unresolvedDDLLockID\": \"\",\n"), "{}", run.out);
+    let run = dmctl(&["--master-addr", &address, "query-status", "missing"]).await;
+    let want = "{\n    \"result\": false,\n    \"msg\": \"task missing has no source or not exist\",\n    \
+                \"sources\": [\n    ]\n}\n";
+    assert_eq!((run.code, run.out.as_str()), (0, want));
+    let run = dmctl(&["--master-addr", &address, "stop-task", "-s", "mysql-replica-01"]).await;
+    let row = |task: &str| {
+        format!(
+            "        {{\n            \"task\": \"{task}\",\n            \"op\": \"Delete\",\n            \"result\": true,\n            \
+             \"msg\": \"\",\n            \"sources\": [\n                {{\n                    \"result\": true,\n                    \
+             \"source\": \"mysql-replica-01\",\n                    \"worker\": \"worker1\"\n                }}\n            ]\n        }}"
+        )
+    };
+    let rows = format!("{},\n{}", row("task1"), row("task2"));
+    let want =
+        format!("{{\n    \"result\": true,\n    \"msg\": \"\",\n    \"tasks\": [\n{rows}\n    ]\n}}\n");
+    assert_eq!(run.out, want);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_words_end_with_one_and_send_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = file(&dir, "bad.yaml", "name: t\nno-such-key: 1\n");
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let see = "Error: please check output to see error";
+    let all: &[(&[&str], &str)] = &[
+        (&["start-task"], see),
+        (&["start-task", "a", "b"], see),
+        (&["query-status", "a", "b"], see),
+        (&["list-member", "a"], see),
+        (&["operate-source"], see),
+        (
+            &["start-task", &bad],
+            "Error: [code=20003:class=config:scope=internal:level=medium], Message: task: line 2",
+        ),
+        (&["operate-source", "create", &bad], "Error: [code=20003"),
+        (&["start-task", "/no/such/file"], "Error: open /no/such/file"),
+        (&["operate-source", "create", "/no/such/file"], "Error: open /no/such/file"),
+        (&["operate-source", "create"], "Error: operate-source create/update/stop should specify"),
+        (&["operate-source", "destroy"], "Error: invalid operate 'destroy' on source"),
+        (&["stop-task"], "Error: can only operate one source at a time"),
+        (&["pause-task", "-s", "a,b"], "Error: can only operate one source at a time"),
+        (&["list-member", "--colour"], "Error: unknown flag: --colour"),
+        (
+            &["start-tsk"],
+            "Error: unknown command \"start-tsk\" for \"dmctl\"\n\nDid you mean this?\n\tstart-task",
+        ),
+        (&["--rpc-timeout", "0", "list-member"], "Error: --rpc-timeout"),
+    ];
+    for (words, want) in all {
+        let run = dmctl_with(words, Some(&address), "").await;
+        assert_eq!(run.code, 1, "{words:?}");
+        assert!(run.err.starts_with(want), "{words:?}: {}", run.err);
+        assert_eq!(run.out.contains("Usage: "), *want == see, "{words:?}: {}", run.out);
+    }
+    assert_eq!(master.calls(), Vec::<String>::new());
+    let run = dmctl(&["list-member"]).await;
+    assert_eq!((run.code, run.err.as_str()), (1, "Error: --master-addr not provided\n"));
+    let run = dmctl(&["--master-addr", "localhost", "list-member"]).await;
+    assert_eq!((run.code, run.err.as_str()), (1, "Error: address localhost: missing port in address\n"));
+    for words in [&["--help"][..], &["start-task", "-h"], &["-V"], &["-version"]] {
+        assert_eq!(dmctl(words).await.code, 0, "{words:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_from_a_pipe_until_it_ends() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let lines = "\n# a comment\nlist-member -l\nnonsense\nlist-member --master-addr x\nstart-task\npause-task 'a b' -s s";
+    let run = dmctl_with(&["--master-addr", &address], None, lines).await;
+    assert_eq!((run.code, run.err.as_str()), (0, ""));
+    assert_eq!(master.calls(), ["members true false false []", "Pause a b [\"s\"]"]);
+    assert!(run.out.starts_with(MEMBERS), "{}", run.out);
+    for part in [
+        "fail to run: [nonsense]\nError: unknown command \"nonsense\" for \"dmctl\"\n",
+        "fail to run: [list-member --master-addr x]\nError: unknown flag: --master-addr\n",
+        "fail to run: [start-task]\nError: please check output to see error\n",
+        "\"op\": \"Pause\"",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    let run = dmctl_with(&["--master-addr", &address], None, "exit\nlist-member\n").await;
+    assert_eq!((run.code, run.out.as_str(), master.calls().len()), (0, "", 2));
+}
