@@ -1,6 +1,5 @@
 //! One running member of the group.
 use std::{
-    collections::BTreeSet,
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +9,7 @@ use std::{
 };
 
 use openraft::{
-    ChangeMembers, Config, Instant, Raft, ReadPolicy, SnapshotPolicy,
+    Config, Instant, Raft, ReadPolicy, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, LinearizableReadError, RaftError},
     raft::ClientWriteResponse,
@@ -23,8 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ConsensusConfig, FatalError, Leadership, Machine, Member, MembershipError, ProposeError, ReadError,
-    StartError,
+    ConsensusConfig, FatalError, Leadership, Machine, Member, ProposeError, ReadError, StartError,
     bootstrap::{self, Bootstrap},
     fatal::Fatality,
     identity::Identity,
@@ -34,13 +32,13 @@ use crate::{
     stamp::DataDir,
     state::AppliedState,
     store::{LogStore, Watchdog},
-    types::{Command, PeerNode, TypeConfig},
+    types::{Command, TypeConfig},
 };
 
 /// Deadline of sending and installing one snapshot.
 const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of an admission, which waits for the new member to catch up.
-const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
 /// Each step of a shutdown may take this long; a hung disk must not keep the process alive.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -57,19 +55,19 @@ pub struct Proposed {
 
 /// One running member of the group; clones share it.
 pub struct Consensus<M: Machine> {
-    inner: Arc<Inner<M>>,
+    pub(crate) inner: Arc<Inner<M>>,
 }
 
-struct Inner<M: Machine> {
-    raft: Raft<TypeConfig, AppliedState<M>>,
+pub(crate) struct Inner<M: Machine> {
+    pub(crate) raft: Raft<TypeConfig, AppliedState<M>>,
     state: AppliedState<M>,
-    identity: Arc<Identity>,
+    pub(crate) identity: Arc<Identity>,
     store: LogStore,
     leadership: watch::Receiver<Leadership>,
     fatality: Fatality,
     /// Bytes of proposals that may still go in flight.
     room: Semaphore,
-    config: ConsensusConfig,
+    pub(crate) config: ConsensusConfig,
     stop: CancellationToken,
     stopped: AtomicBool,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -158,7 +156,22 @@ impl<M: Machine> Consensus<M> {
                 stop.run_until_cancelled(bootstrap.run()).await;
             }
         };
-        let tasks = vec![tokio::spawn(leadership_task), tokio::spawn(serving), tokio::spawn(becoming)];
+        let silencing = {
+            let (stop, fatality, raft) = (stop.clone(), fatality.clone(), raft.clone());
+            async move {
+                if stop.run_until_cancelled(fatality.wait()).await.is_some() {
+                    // However slowly the process ends: the others need not wait for it to elect another leader.
+                    raft.runtime_config().heartbeat(false);
+                    raft.runtime_config().elect(false);
+                }
+            }
+        };
+        let tasks = vec![
+            tokio::spawn(leadership_task),
+            tokio::spawn(serving),
+            tokio::spawn(becoming),
+            tokio::spawn(silencing),
+        ];
         let room = Semaphore::new(config.max_in_flight);
         let inner = Inner {
             raft,
@@ -292,88 +305,6 @@ impl<M: Machine> Consensus<M> {
         alone || leader.last_quorum_acked().is_some_and(|at| at.elapsed() < self.inner.config.election_max)
     }
 
-    /// Hands leadership to `to`, or to the voter that is most up to date, and waits until it leads.
-    pub async fn transfer_leader(&self, to: Option<u64>) -> Result<(), MembershipError> {
-        self.alive().map_err(MembershipError::Fatal)?;
-        let metrics = self.inner.raft.metrics().borrow_watched().clone();
-        let own = self.inner.identity.node_id;
-        let Some(replication) = metrics.replication.filter(|_| metrics.current_leader == Some(own)) else {
-            return Err(MembershipError::NotLeader { leader: self.other_leader() });
-        };
-        let voters: BTreeSet<u64> = metrics.membership_config.membership().voter_ids().collect();
-        let best = replication.iter().filter(|(id, _)| **id != own && voters.contains(id));
-        let best = best.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id);
-        let target = match to {
-            Some(id) if id != own && voters.contains(&id) => id,
-            Some(id) => return Err(MembershipError::Rejected(format!("{id:x} is not another voter"))),
-            None => best.ok_or_else(|| MembershipError::Rejected("there is no other voter".into()))?,
-        };
-        let mut leadership = self.leadership();
-        let asked = self.inner.raft.trigger().transfer_leader(target).await;
-        asked.map_err(|error| MembershipError::Fatal(error.to_string()))?;
-        let led = |now: &Leadership| now.leader.as_ref().is_some_and(|leader| leader.id == target);
-        let waiting = leadership.wait_for(led);
-        match tokio::time::timeout(self.inner.config.request_timeout, waiting).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(MembershipError::Unknown("the new leader did not show up in time".into())),
-        }
-    }
-
-    /// Adds a running, new member: first as a learner, then, when it has caught up, as a voter. (A member started
-    /// with `join` asks for this by itself.)
-    pub async fn add_member(&self, member: Member) -> Result<(), MembershipError> {
-        let node =
-            PeerNode { name: member.name, peer_addr: member.peer_addr, client_addr: member.client_addr };
-        let adding = async {
-            self.inner.raft.add_learner(member.id, node, true).await?;
-            if member.voter {
-                let voters = ChangeMembers::AddVoterIds(BTreeSet::from([member.id]));
-                self.inner.raft.change_membership(voters, true).await?;
-            }
-            Ok(())
-        };
-        self.change(ADMISSION_DEADLINE, adding).await
-    }
-
-    /// Removes a member for good; its data directory can't come back. A removed leader hands over first.
-    pub async fn remove_member(&self, id: u64) -> Result<(), MembershipError> {
-        let metrics = self.inner.raft.metrics().borrow_watched().clone();
-        let membership = metrics.membership_config.membership();
-        if membership.get_node(&id).is_none() {
-            return Err(MembershipError::Rejected(format!("there is no member {id:x}")));
-        }
-        let voter = membership.voter_ids().any(|voter| voter == id);
-        if voter && membership.voter_ids().count() == 1 {
-            return Err(MembershipError::Rejected("the last voter can't be removed".into()));
-        }
-        let ids = BTreeSet::from([id]);
-        let change = match voter {
-            true => ChangeMembers::RemoveVoters(ids),
-            false => ChangeMembers::RemoveNodes(ids),
-        };
-        let removing = async { self.inner.raft.change_membership(change, false).await.map(drop) };
-        self.change(self.inner.config.request_timeout, removing).await
-    }
-
-    async fn change(
-        &self,
-        deadline: Duration,
-        change: impl Future<Output = Result<(), RaftError<TypeConfig, ClientWriteError<TypeConfig>>>>,
-    ) -> Result<(), MembershipError> {
-        self.alive().map_err(MembershipError::Fatal)?;
-        match tokio::time::timeout(deadline, change).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                Err(MembershipError::NotLeader { leader: self.other_leader() })
-            }
-            Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
-                Err(MembershipError::Rejected(error.to_string()))
-            }
-            Ok(Err(error)) => Err(MembershipError::Unknown(error.to_string())),
-            Err(_) => Err(MembershipError::Unknown("no answer in time".into())),
-        }
-    }
-
     /// Asks for a snapshot now; the log is purged behind it.
     pub async fn snapshot_now(&self) -> Result<(), FatalError> {
         let asked = self.inner.raft.trigger().snapshot().await;
@@ -426,7 +357,7 @@ impl<M: Machine> Consensus<M> {
         }
     }
 
-    fn alive(&self) -> Result<(), String> {
+    pub(crate) fn alive(&self) -> Result<(), String> {
         if self.inner.stopped.load(Ordering::Acquire) {
             return Err("shut down".into());
         }
@@ -437,7 +368,7 @@ impl<M: Machine> Consensus<M> {
     }
 
     /// The leader, unless this member believes itself to be it.
-    fn other_leader(&self) -> Option<Member> {
+    pub(crate) fn other_leader(&self) -> Option<Member> {
         let leader = self.inner.leadership.borrow().leader.clone();
         leader.filter(|leader| leader.id != self.inner.identity.node_id)
     }

@@ -1,5 +1,5 @@
 //! Follows the engine's metrics: who leads, and whether the engine still runs.
-use std::{future::Future, sync::Arc};
+use std::{future::Future, pin::pin, sync::Arc};
 
 use openraft::{
     RaftMetrics, ServerState, alias::WatchReceiverOf, async_runtime::watch::WatchReceiver, errors::Fatal,
@@ -20,6 +20,7 @@ pub fn follow(
     let (sender, receiver) = watch::channel(Leadership::default());
     let task = async move {
         let mut located = None;
+        let mut fatal = pin!(fatality.wait());
         loop {
             let now = metrics.borrow_watched().clone();
             let running = now.running_state.clone();
@@ -52,6 +53,8 @@ pub fn follow(
                     break;
                 },
                 () = stop.cancelled() => break,
+                // A member that must end leads nobody, whatever the engine thinks.
+                _ = &mut fatal => break,
             }
         }
         sender.send_modify(|leadership| leadership.is_leader = false);

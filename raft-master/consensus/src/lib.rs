@@ -4,6 +4,7 @@
 //! in memory, log and vote are on disk before anything is promised to anybody.
 
 mod bootstrap;
+mod change;
 mod codec;
 mod config;
 mod consensus;

@@ -158,6 +158,7 @@ async fn an_unknown_command_stops_the_node_loudly() {
     assert!(matches!(&fatal, FatalError::Incompatible(text) if text.contains("newer version")), "{fatal}");
     assert!(matches!(node.propose(b"more".to_vec()).await, Err(ProposeError::Fatal(_))));
     assert_eq!(ledger(&node).entries.len(), 1);
+    node.leadership().wait_for(|now| !now.is_leader).await.unwrap();
     node.shutdown().await;
     drop(node);
     // It is never skipped: the next life meets it again, at the latest when it leads.
