@@ -20,7 +20,7 @@ use tonic::{
 };
 use tracing::{debug, info};
 
-use super::{ADOPT_META, HOPS, INCARNATION, desk::Desk};
+use super::{ADOPT_META, HOPS, INCARNATION, REPEATED, desk::Desk};
 use crate::{node::Node, problem::Problem};
 
 /// Answers of a leader to one call.
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Largest request or answer between masters.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Metadata that travels with a call from master to master.
-const PASSED_ON: [&str; 2] = [INCARNATION, ADOPT_META];
+const PASSED_ON: [&str; 3] = [INCARNATION, ADOPT_META, REPEATED];
 
 /// What a handler may know of a call beside its message.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +53,11 @@ impl Call {
         let text = |key: &str| metadata.get(key).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let known = PASSED_ON.iter().filter_map(|key| text(key).map(|value| (*key, value)));
         Self { metadata: known.collect(), hops: text(HOPS).and_then(|h| h.parse().ok()).unwrap_or(0) }
+    }
+
+    /// Whether an earlier attempt of this call may have been carried out.
+    pub fn is_repeated(&self) -> bool {
+        self.metadata.contains_key(REPEATED)
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -100,7 +105,7 @@ impl Forwarder {
     where
         Q: Clone,
     {
-        let call = Call::of(request.metadata());
+        let mut call = Call::of(request.metadata());
         let message = request.into_inner();
         let begun = Instant::now();
         let mut without_leader: Option<Instant> = None;
@@ -135,6 +140,7 @@ impl Forwarder {
                 return Err(no_leader());
             }
             debug!(%reason, "no leader yet");
+            call.metadata.insert(REPEATED, "true".into());
             tokio::time::sleep(PAUSE).await;
         }
     }

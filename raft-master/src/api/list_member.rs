@@ -19,6 +19,8 @@ use crate::problem::Problem;
 
 /// A master that does not answer within this time is shown as not alive.
 const ALIVE: Duration = Duration::from_secs(1);
+/// Longest wait for workers about which nothing is known yet.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Sections in the order leader, master, worker; no filter means all.
 pub async fn handle(desk: Desk, request: ListMemberRequest) -> Result<ListMemberResponse, Problem> {
@@ -36,6 +38,7 @@ pub async fn handle(desk: Desk, request: ListMemberRequest) -> Result<ListMember
         sections.push(members::Member::Master(ListMasterMember { masters, ..Default::default() }));
     }
     if all || request.worker {
+        settle(&desk).await;
         sections.push(members::Member::Worker(workers(&desk, shown)?));
     }
     let members = sections.into_iter().map(|member| Members { member: Some(member) }).collect();
@@ -66,6 +69,20 @@ async fn master(desk: &Desk, member: Member) -> MasterInfo {
     }
 }
 
+/// Right after an election, gives the workers a moment to be heard.
+async fn settle(desk: &Desk) {
+    let until = tokio::time::Instant::now() + SETTLE;
+    let mut observed = desk.tenure.roster.changes();
+    loop {
+        observed.mark_unchanged();
+        let liveness = desk.tenure.roster.liveness(Instant::now());
+        let unknown = liveness.workers.values().any(|w| w.condition == Condition::Unknown);
+        if !unknown || tokio::time::timeout_at(until, observed.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Whether `/health` gets any HTTP answer.
 async fn answers(address: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
@@ -84,8 +101,13 @@ fn workers(desk: &Desk, shown: impl Fn(&str) -> bool) -> Result<ListWorkerMember
             // A worker may serve several sources; DM's field holds one.
             let sources: Vec<&str> = state.sources_of(name).map(|(id, _)| id.as_str()).collect();
             let condition = desk.tenure.roster.condition(name, now);
-            let offline =
-                worker.incarnation == 0 || matches!(condition, Condition::Dead | Condition::Released);
+            let offline = match condition {
+                Condition::Dead | Condition::Released => true,
+                // Not heard of yet: what it owns it keeps, and it can't be given more.
+                Condition::Unknown => sources.is_empty(),
+                Condition::Live | Condition::Leaving => false,
+            };
+            let offline = offline || worker.incarnation == 0;
             let stage = match (offline, sources.is_empty()) {
                 (true, _) => "offline",
                 (false, true) => "free",

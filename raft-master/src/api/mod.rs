@@ -28,5 +28,7 @@ pub const HOPS: &str = "raftdm-hops";
 pub const INCARNATION: &str = "raftdm-incarnation";
 /// Metadata of a start-task: `true` lets it take over meta rows that another cluster wrote.
 pub const ADOPT_META: &str = "raftdm-adopt-meta";
+/// Metadata of a call that may have been carried out before, without the caller having had an answer.
+pub const REPEATED: &str = "raftdm-repeated";
 /// Metadata of a query-status answer: age in milliseconds of the oldest report in it.
 pub const REPORT_AGE: &str = "raftdm-oldest-report-ms";

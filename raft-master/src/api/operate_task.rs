@@ -11,6 +11,8 @@ use tracing::info;
 
 use super::{
     desk::Desk,
+    forward::Call,
+    rows::good,
     wait::{Expected, wait_for},
 };
 use crate::problem::Problem;
@@ -19,9 +21,13 @@ use crate::problem::Problem;
 const LATCH: Duration = Duration::from_secs(10);
 
 /// Commits the wish and waits until it is observed.
-pub async fn handle(desk: Desk, request: OperateTaskRequest) -> Result<OperateTaskResponse, Problem> {
+pub async fn handle(
+    desk: Desk,
+    call: Call,
+    request: OperateTaskRequest,
+) -> Result<OperateTaskResponse, Problem> {
     let mut answer = OperateTaskResponse { op: request.op, ..Default::default() };
-    match operate(&desk, &request).await {
+    match operate(&desk, &call, &request).await {
         Ok(rows) => {
             answer.result = true;
             answer.sources = rows;
@@ -32,7 +38,11 @@ pub async fn handle(desk: Desk, request: OperateTaskRequest) -> Result<OperateTa
     Ok(answer)
 }
 
-async fn operate(desk: &Desk, request: &OperateTaskRequest) -> Result<Vec<CommonWorkerResponse>, Problem> {
+async fn operate(
+    desk: &Desk,
+    call: &Call,
+    request: &OperateTaskRequest,
+) -> Result<Vec<CommonWorkerResponse>, Problem> {
     let task = &request.name;
     let op = TaskOp::try_from(request.op).unwrap_or(TaskOp::InvalidOp);
     if !matches!(op, TaskOp::Stop | TaskOp::Delete | TaskOp::Pause | TaskOp::Resume) {
@@ -45,6 +55,11 @@ async fn operate(desk: &Desk, request: &OperateTaskRequest) -> Result<Vec<Common
             format!("another operation on task {task} is running, try again later"),
         )
     })?;
+    let stops = matches!(op, TaskOp::Stop | TaskOp::Delete);
+    if stops && call.is_repeated() && !desk.state(|state| state.tasks.contains_key(task)) {
+        // The first attempt stopped it, and the leader that knew was lost before it could say so.
+        return Ok(request.sources.iter().map(|id| good(id, "")).collect());
+    }
     let sources = sources(desk, request)?;
     let expected = match op {
         TaskOp::Pause => set_stage(desk, task, &sources, Stage::Paused).await?,

@@ -1,5 +1,5 @@
 //! How a worker makes itself known.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dm_proto::{
     error::{Code, Error},
@@ -11,6 +11,9 @@ use tracing::info;
 
 use super::{INCARNATION, desk::Desk, forward::Call};
 use crate::problem::Problem;
+
+/// A worker that was just killed may look alive for so long.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// Commits the registration; the leader then dials the worker.
 pub async fn handle(
@@ -42,7 +45,7 @@ async fn register(desk: &Desk, call: &Call, request: RegisterWorkerRequest) -> R
     let known = desk.state(|state| state.workers.get(&request.name).cloned());
     let other = known.filter(|w| w.address != request.address && w.incarnation != incarnation);
     if let Some(other) = other
-        && desk.tenure.roster.condition(&request.name, Instant::now()) == Condition::Live
+        && stays_live(desk, &request.name).await
     {
         let message = format!("dm-worker with name {} already exists at {}", request.name, other.address);
         return Err(Error::new(Code::WorkerNameTaken, message).into());
@@ -58,4 +61,19 @@ async fn register(desk: &Desk, call: &Call, request: RegisterWorkerRequest) -> R
         info!(worker = %request.name, address = %request.address, incarnation, "worker has registered");
     }
     Ok(())
+}
+
+/// Whether the process that has the name is alive, and goes on being it.
+async fn stays_live(desk: &Desk, worker: &str) -> bool {
+    let until = tokio::time::Instant::now() + SECOND_LOOK;
+    let mut observed = desk.tenure.roster.changes();
+    loop {
+        observed.mark_unchanged();
+        if desk.tenure.roster.condition(worker, Instant::now()) != Condition::Live {
+            return false;
+        }
+        if tokio::time::timeout_at(until, observed.changed()).await.is_err() {
+            return true;
+        }
+    }
 }

@@ -74,12 +74,14 @@ impl Session {
         let mut failures = 0_usize;
         loop {
             // A leader that can't prove a quorum says nothing to anybody.
-            if self.node.consensus.quorum_fresh() {
-                failures = match self.attempt().await {
-                    true => 0,
-                    false => failures + 1,
-                };
+            if !self.node.consensus.quorum_fresh() {
+                tokio::time::sleep(RETRY[0]).await;
+                continue;
             }
+            failures = match self.attempt(failures).await {
+                true => 0,
+                false => failures + 1,
+            };
             if failures > 0 {
                 tokio::time::sleep(RETRY[(failures / 8).min(RETRY.len() - 1)]).await;
             } else {
@@ -89,20 +91,21 @@ impl Session {
         }
     }
 
-    /// One connection; true when a session was open.
-    async fn attempt(&self) -> bool {
+    /// One connection; true when the worker reported on it.
+    async fn attempt(&self, failures: usize) -> bool {
         let (roster, worker) = (&self.tenure.roster, &self.worker);
         match dial(&self.address, self.node.settings.timing.dial).await {
             Ok(channel) => match self.talk(channel).await {
-                (opened, Ended::Told) => opened,
-                (opened, Ended::Lost(reason)) => {
-                    if opened {
+                (reported, Ended::Told) => reported,
+                (reported, Ended::Lost(reason)) => {
+                    // A worker that refuses this leader is tried for ever, and logged now and then.
+                    if reported || failures % 60 == 0 {
                         warn!(%worker, %reason, "session with worker lost");
                     } else {
                         debug!(%worker, %reason, "no session with worker");
                     }
                     roster.lost(worker, self.incarnation);
-                    opened
+                    reported
                 }
                 (_, Ended::Replaced(other)) => {
                     debug!(%worker, other, "another process answers for the worker");
@@ -138,10 +141,18 @@ impl Session {
             Ok(Ok(response)) => response.into_inner(),
         };
         self.tenure.roster.opened(&self.worker, self.incarnation, channel);
-        (true, self.converse(stream, down, sent).await)
+        let mut reported = false;
+        let ended = self.converse(stream, down, sent, &mut reported).await;
+        (reported, ended)
     }
 
-    async fn converse(&self, mut up: Streaming<Up>, down: mpsc::Sender<Down>, mut sent: Sent) -> Ended {
+    async fn converse(
+        &self,
+        mut up: Streaming<Up>,
+        down: mpsc::Sender<Down>,
+        mut sent: Sent,
+        reported: &mut bool,
+    ) -> Ended {
         let mut applied = self.node.consensus.applied();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,7 +163,7 @@ impl Session {
                 message = up.message() => match message {
                     Ok(Some(message)) => {
                         last_up = Instant::now();
-                        if let Some(ended) = self.receive(message, last_up) {
+                        if let Some(ended) = self.receive(message, last_up, reported) {
                             return ended;
                         }
                     }
@@ -176,30 +187,33 @@ impl Session {
         }
     }
 
-    fn receive(&self, message: Up, now: Instant) -> Option<Ended> {
+    fn receive(&self, message: Up, now: Instant, reported: &mut bool) -> Option<Ended> {
         if message.incarnation != self.incarnation {
             return Some(Ended::Replaced(message.incarnation));
         }
         let report = match message.body {
-            Some(up::Body::Hello(hello)) => {
-                self.check_hello(hello.seen.unwrap_or_default());
-                None
+            // Not a sign of obedience yet: a worker of another cluster says hello too.
+            Some(up::Body::Hello(hello)) => return self.check_hello(hello.seen.unwrap_or_default()),
+            Some(up::Body::Report(report)) => {
+                *reported = true;
+                Some(report)
             }
-            Some(up::Body::Report(report)) => Some(report),
             Some(up::Body::Pong(_)) | None => None,
         };
         self.tenure.roster.heard(&self.worker, self.incarnation, report, now);
         None
     }
 
-    fn check_hello(&self, seen: Authority) {
+    fn check_hello(&self, seen: Authority) -> Option<Ended> {
         let worker = &self.worker;
-        info!(%worker, incarnation = self.incarnation, term = self.tenure.term, "session with worker is open");
         if !seen.cluster_id.is_empty() && seen.cluster_id != self.tenure.cluster_id {
-            warn!(%worker, its_cluster = %seen.cluster_id, "worker belongs to another cluster and will not obey");
-        } else if seen.term > self.tenure.term {
-            warn!(%worker, its_term = seen.term, term = self.tenure.term, "worker has seen a later leader");
+            return Some(Ended::Lost(format!("it belongs to another cluster, {}", seen.cluster_id)));
         }
+        if seen.term > self.tenure.term {
+            return Some(Ended::Lost(format!("it has seen the leader of a later term, {}", seen.term)));
+        }
+        info!(%worker, incarnation = self.incarnation, term = self.tenure.term, "session with worker is open");
+        None
     }
 
     /// Sends the assignment if it is not what was sent last; what can't be sent now is tried at the next tick.

@@ -2,7 +2,7 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -20,6 +20,7 @@ pub struct Master {
     pub client: String,
     args: Vec<String>,
     log: PathBuf,
+    pub data: PathBuf,
     child: Option<Child>,
 }
 
@@ -33,6 +34,30 @@ pub fn free_port() -> u16 {
 }
 
 impl Master {
+    fn new(folder: &Path, name: &str, client: u16, peer: u16, how: [&str; 2]) -> Self {
+        let client = format!("127.0.0.1:{client}");
+        let peer = format!("http://127.0.0.1:{peer}");
+        let data = folder.join(name);
+        let data_dir = data.display().to_string();
+        let common = [
+            "--name",
+            name,
+            "--master-addr",
+            &client,
+            "--peer-urls",
+            &peer,
+            "--data-dir",
+            &data_dir,
+            "-L",
+            "debug",
+        ];
+        let args = common.into_iter().chain(how).map(str::to_owned).collect();
+        let log = folder.join(format!("{name}.log"));
+        let mut master = Self { client, args, log, data, child: None };
+        master.start();
+        master
+    }
+
     fn start(&mut self) {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dm-master"));
@@ -122,32 +147,24 @@ impl Cluster {
         let mut masters = Vec::new();
         for (i, (client, peer)) in ports.iter().enumerate() {
             let name = format!("m{}", i + 1);
-            let client = format!("127.0.0.1:{client}");
-            let data = folder.path().join(&name).display().to_string();
-            let args = [
-                "--name",
-                &name,
-                "--master-addr",
-                &client,
-                "--peer-urls",
-                &format!("http://127.0.0.1:{peer}"),
-                "--initial-cluster",
-                &initial,
-                "--data-dir",
-                &data,
-                "-L",
-                "debug",
-            ]
-            .map(str::to_owned)
-            .to_vec();
-            let log = folder.path().join(format!("{name}.log"));
-            let mut master = Master { client, args, log, child: None };
-            master.start();
-            masters.push(master);
+            masters.push(Master::new(folder.path(), &name, *client, *peer, ["--initial-cluster", &initial]));
         }
         let cluster = Self { masters, folder: Some(folder) };
         cluster.leader().await;
         cluster
+    }
+
+    /// One more master, which knows only the client address of the first.
+    pub async fn join(&mut self) {
+        let address = self.masters[0].client.clone();
+        let name = format!("m{}", self.masters.len() + 1);
+        let folder = self.folder.as_ref().unwrap().path().to_owned();
+        self.masters.push(Master::new(&folder, &name, free_port(), free_port(), ["--join", &address]));
+        let new = self.masters.last().unwrap();
+        until("the new master to answer", || async {
+            new.get("/health").await.filter(|t| t.contains("\"true\""))
+        })
+        .await;
     }
 
     /// Index of the master that leads and acts as leader.

@@ -62,3 +62,32 @@ async fn metrics_and_status_are_on_the_client_port() {
     let progress = cluster.masters[0].get("/api/v1/progress").await.unwrap();
     assert!(progress.contains("\"leader\":\"m1\""), "{progress}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_joins_by_the_client_address_of_another() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.join().await;
+    let mut rpc = cluster.masters[1].rpc().await.unwrap();
+    let members = until("two masters", || {
+        let mut rpc = rpc.clone();
+        async move {
+            let request = ListMemberRequest { master: true, ..Default::default() };
+            let text = format!("{:?}", rpc.list_member(request).await.ok()?.into_inner());
+            (text.matches("alive: true").count() == 2).then_some(text)
+        }
+    })
+    .await;
+    assert!(members.contains("m1") && members.contains("m2"), "{members}");
+    assert!(rpc.list_member(ListMemberRequest::default()).await.unwrap().into_inner().result);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_directory_is_refused_with_its_own_exit_code() {
+    let mut cluster = Cluster::start(3).await;
+    let victim = cluster.follower().await;
+    cluster.masters[victim].kill9();
+    std::fs::remove_dir_all(&cluster.masters[victim].data).unwrap();
+    cluster.masters[victim].restart();
+    let status = cluster.masters[victim].ended().await;
+    assert_eq!(status.code(), Some(78), "{status:?}");
+}
