@@ -9,8 +9,12 @@ pub struct Broken {
     pub no_seq: bool,
     /// Rows are committed, but neither low nor done tell it.
     pub done_forgotten: bool,
-    /// A take-over kills no former connection (also what a missing privilege does).
+    /// A take-over kills no former lane (also what a missing privilege does); nothing depends on it.
     pub no_kill: bool,
+    /// A take-over doesn't kill the former DDL connection, it only waits.
+    pub no_ddl_kill: bool,
+    /// A take-over doesn't wait until the former owner's lane -1 connection, which may be running a DDL, is gone.
+    pub no_ddl_wait: bool,
     /// A DDL's transaction doesn't join the set.
     pub ddl_missing: bool,
 }

@@ -37,6 +37,7 @@ impl Shared {
             done: false,
         };
         let intent = self.intent_sql(&record);
+        hold("target::before_intent");
         self.spine_packet(spine, &[], |packet| packet.record(&intent)).await?;
         hold("target::after_intent");
         self.run_statement(spine, &record).await?;

@@ -101,3 +101,62 @@ impl Detector {
         self.tokens.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Detector;
+
+    proptest! {
+        /// Executed in any order that lanes and waits allow, batches that share a token keep their source order, and
+        /// something can always run.
+        #[test]
+        fn conflicting_batches_keep_their_order(
+            batches in prop::collection::vec(prop::collection::vec(0_u64..6, 0..4), 1..60),
+            lanes in 1_u32..5,
+            choices in prop::collection::vec(any::<prop::sample::Index>(), 200),
+        ) {
+            let mut detector = Detector::new(lanes);
+            let mut queues = vec![std::collections::VecDeque::new(); lanes as usize];
+            let mut acked = vec![0_u64; lanes as usize];
+            let mut order = Vec::new();
+            let mut choices = choices.iter().cycle();
+            let (mut next, mut open) = (0, 0);
+            while next < batches.len() || open > 0 {
+                let runnable: Vec<usize> = (0..lanes as usize)
+                    .filter(|&l| {
+                        queues[l].front().is_some_and(|(_, waits): &(u64, Vec<(u32, u64)>)| {
+                            waits.iter().all(|(lane, n)| acked[*lane as usize] > *n)
+                        })
+                    })
+                    .collect();
+                prop_assert!(open == 0 || !runnable.is_empty(), "a circle");
+                let choice = choices.next().unwrap();
+                let cut = next < batches.len();
+                let pick = choice.index(runnable.len() + usize::from(cut));
+                if pick == runnable.len() {
+                    let number = next as u64;
+                    let placed = detector.place(number, &batches[next], 1, None);
+                    queues[placed.lane as usize].push_back((number, placed.waits));
+                    next += 1;
+                    open += 1;
+                } else {
+                    let lane = runnable[pick];
+                    let (number, _) = queues[lane].pop_front().unwrap();
+                    detector.release(number, lane as u32, &batches[number as usize], 1);
+                    acked[lane] = number + 1;
+                    order.push(number as usize);
+                    open -= 1;
+                }
+            }
+            prop_assert_eq!(detector.held(), 0);
+            for (i, &a) in order.iter().enumerate() {
+                for &b in &order[i + 1..] {
+                    let shared = batches[a].iter().any(|t| batches[b].contains(t));
+                    prop_assert!(!shared || a < b, "{} ran before {}", a, b);
+                }
+            }
+        }
+    }
+}

@@ -75,3 +75,30 @@ impl Done {
 pub(crate) fn parse_set(mode: Mode, generation: u64, text: &str) -> Result<ExecutedSet, TargetError> {
     if text.is_empty() { Ok(ExecutedSet::empty(mode, generation)) } else { ExecutedSet::parse(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Done;
+    use crate::batch::PartMark;
+    use crate::txn::{Mode, TxnId};
+
+    #[test]
+    fn marks_survive_the_round_trip() {
+        for (mode, text) in [
+            (Mode::MySqlGtid, "3e11fa47-71ca-11e1-9e33-c80aa9429562:7"),
+            (Mode::MariaDbGtid, "4294967295-1-77"),
+            (Mode::Position, "3/bin.000001:4711"),
+        ] {
+            let txn = TxnId::parse(mode, text).unwrap();
+            let mut done = Done::empty(mode, 3);
+            assert_eq!(done.text(), "");
+            assert_eq!(Done::parse(mode, 3, "").unwrap(), done);
+            done.set.insert(&txn).unwrap();
+            done.part = Some(PartMark { txn, ordinal: 12, checksum: 0xfeed });
+            done.roster = vec![(0, 4), (1, 2)];
+            assert_eq!(Done::parse(mode, 3, &done.text()).unwrap(), done);
+        }
+        assert!(Done::parse(Mode::Position, 3, "|unknown x").is_err());
+        assert!(Done::parse(Mode::Position, 3, "position=x").is_err());
+    }
+}

@@ -28,7 +28,8 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
     if link.first::<u8>(&schema, spec.limits.packet).await?.is_none() {
         statements.push(format!("CREATE DATABASE IF NOT EXISTS {}", names.schema));
     }
-    statements.extend(tables(&names));
+    let [lane, others @ ..] = tables(&names);
+    statements.push(lane);
     statements.push(format!(
         "INSERT IGNORE INTO {} (`source_id`, `stream`, `lane`, `cluster_id`, `epoch`, `attempt`, `seq`, `generation`, \
          `low`, `done`) VALUES ({}, {MAIN_STREAM}, {SPINE_LANE}, {}, 0, 0, 0, 0, '', '')",
@@ -36,6 +37,9 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
         text_string(&spec.source_id),
         text_string(&spec.cluster_id),
     ));
+    // After the row: a DDL makes the servers write their log, also where commits are not flushed at once. The leader
+    // is about to commit "created", and a lost row would stop the task.
+    statements.extend(others);
     for statement in &statements {
         link.run(statement.as_bytes(), spec.limits.packet).await?;
     }

@@ -120,6 +120,14 @@ impl TargetSpec {
         self.switches().no_kill
     }
 
+    pub(crate) fn breaks_ddl_wait(&self) -> bool {
+        self.switches().no_ddl_wait
+    }
+
+    pub(crate) fn breaks_ddl_kill(&self) -> bool {
+        self.switches().no_ddl_kill
+    }
+
     pub(crate) fn breaks_done(&self) -> bool {
         self.switches().done_forgotten
     }

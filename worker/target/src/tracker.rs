@@ -95,3 +95,60 @@ impl Tracker {
         self.window.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Tracker;
+    use crate::executed::ExecutedSet;
+    use crate::txn::{Mode, TxnId};
+
+    fn txn(i: usize) -> TxnId {
+        TxnId::Position { generation: 1, file: "b.000001".to_owned(), pos: i as u64 + 1 }
+    }
+
+    proptest! {
+        /// However acknowledgements arrive, low never claims what is not acknowledged, and acked claims all that is.
+        #[test]
+        fn low_counts_only_acknowledged_commits(
+            sizes in prop::collection::vec(0_usize..4, 1..40),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 40),
+        ) {
+            let mut tracker = Tracker::new(ExecutedSet::empty(Mode::Position, 1));
+            let mut next = 0;
+            let mut open = Vec::new();
+            for size in &sizes {
+                let members: Vec<usize> = (next..next + size).collect();
+                next += size;
+                let number = tracker.push(members.iter().map(|&i| txn(i)).collect(), None).unwrap();
+                open.push((number, members));
+            }
+            let mut acked = vec![false; next];
+            for index in &order {
+                if open.is_empty() {
+                    break;
+                }
+                let (number, members) = open.remove(index.index(open.len()));
+                tracker.ack(number).unwrap();
+                prop_assert!(tracker.ack(number).is_err());
+                for i in members {
+                    acked[i] = true;
+                }
+                let prefix = acked.iter().take_while(|a| **a).count();
+                for (i, &is_acked) in acked.iter().enumerate() {
+                    prop_assert_eq!(tracker.acked().contains(&txn(i)), is_acked);
+                    prop_assert!(!tracker.low().contains(&txn(i)) || i < prefix);
+                }
+            }
+            prop_assert_eq!(tracker.open(), open.last().map_or(0, |_| tracker.open()));
+        }
+    }
+
+    #[test]
+    fn a_known_transaction_is_not_taken_again() {
+        let mut tracker = Tracker::new(ExecutedSet::up_to_position(1, "b.000001", 10));
+        assert!(tracker.push(vec![txn(3)], None).is_err());
+        assert!(tracker.push(vec![txn(30)], None).is_ok());
+    }
+}

@@ -202,3 +202,6 @@ impl fmt::Display for ExecutedSet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
