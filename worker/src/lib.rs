@@ -8,5 +8,7 @@ pub mod runtime;
 pub mod server;
 pub mod source;
 pub mod subtask;
+#[cfg(feature = "test-switches")]
+pub mod test_switches;
 pub mod unit;
 pub mod upstream;

@@ -27,5 +27,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     init_logging(&settings.log)?;
+    #[cfg(feature = "test-switches")]
+    dm_worker::test_switches::install(&settings.name)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
 }

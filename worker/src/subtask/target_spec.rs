@@ -35,5 +35,9 @@ pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
     );
     spec.adopt = adopt;
     spec.foreign_key_checks = foreign_key_checks;
+    #[cfg(feature = "test-switches")]
+    {
+        spec.broken = crate::test_switches::broken();
+    }
     spec
 }

@@ -1,0 +1,147 @@
+//! A worker that stops after a packet is built and before it is sent, and sends it when another one owns the target.
+
+use anyhow::{Result, ensure};
+use dm_chaos::rig::TASK;
+use dm_tests::{Flavor, compare_databases, wait_until};
+
+use crate::scene::{LONG, SCHEMA, Scene, Setup};
+
+/// Nobody kills the former owner's connections, as where the privilege is missing: the fence stands alone.
+pub const FENCE_ALONE: &str = "no_kill,no_ddl_wait";
+/// Nothing keeps a late writer off.
+pub const NOTHING: &str = "no_epoch,no_seq,no_kill,no_ddl_wait";
+
+/// The former owner, thawed.
+pub struct Thawed {
+    pub worker: String,
+    /// Length of its log before.
+    pub log_from: usize,
+    /// Its attempt, which its packets carry.
+    pub attempt: u64,
+}
+
+/// Short, because an idle connection of the frozen worker lives for ten seconds only.
+pub fn setup(broken: &'static str) -> Setup {
+    Setup { broken, lease: "1500ms", ..Setup::default() }
+}
+
+impl Scene {
+    /// Holds the packet with three rows for `work.proof` until another owner has applied them, then lets it go.
+    async fn late_packet(&mut self) -> Result<Thawed> {
+        // The writers rest for a moment, so that this very packet is the one that is held.
+        self.rest().await?;
+        self.flow(0).await?;
+        let (worker, owner) = (self.rig.worker().await?, self.owner().await?);
+        self.arm(&worker, "before_send")?;
+        self.prove(3).await?;
+        self.held(&worker, "before_send").await?;
+        self.rig.cluster.freeze(&worker)?;
+        ensure!(self.proofs().await? == 0, "the held packet has been sent");
+        self.rig.target.run(&["SET GLOBAL log_output='TABLE'", "SET GLOBAL general_log=ON"]).await?;
+        self.write().await?;
+        self.bound_elsewhere(&worker).await?;
+        self.taken_over(owner).await?;
+        self.proofs_are(3).await?;
+        self.thawed(worker, owner.1, "before_send")
+    }
+
+    /// Lets the frozen worker go on.
+    pub fn thawed(&self, worker: String, attempt: u64, failpoint: &str) -> Result<Thawed> {
+        let log_from = self.log_length(&worker)?;
+        self.release(&worker, failpoint)?;
+        self.rig.cluster.thaw(&worker)?;
+        Ok(Thawed { worker, log_from, attempt })
+    }
+
+    /// The server has refused a packet of the thawed worker with error 1242: in its log and in its metric.
+    pub async fn refused(&self, thawed: &Thawed, connection: &str) -> Result<()> {
+        let line = self.logged(&thawed.worker, thawed.log_from, &["(error 1242)", connection]).await?;
+        println!("the thawed worker: {line}");
+        wait_until(LONG, "the refusal in the metric", async || {
+            Ok(self.metric(&thawed.worker, "dm_target_refused_packets_total").await? >= 1.0)
+        })
+        .await
+    }
+
+    /// How many packets of the thawed worker the target has received since its log was turned on.
+    async fn arrived(&self, thawed: &Thawed) -> Result<u64> {
+        let sql = format!(
+            "SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE '%{TASK}_lane%`attempt` = {}%' \
+             AND argument NOT LIKE '%general_log%'{}",
+            thawed.attempt,
+            // MySQL logs each statement of a packet, MariaDB the packet.
+            if self.rig.target.flavor() == Flavor::MariaDb {
+                " AND argument LIKE '%INSERT%`proof`%'"
+            } else {
+                ""
+            }
+        );
+        Ok(self.at_target(&sql).await?.unwrap_or_default())
+    }
+
+    /// Stops the writers and compares: the checker has to find `work.proof`.
+    pub async fn must_differ(mut self, what: &str) -> Result<()> {
+        self.rest().await?;
+        let diff = compare_databases(&self.rig.source, &self.rig.target, &[SCHEMA]).await?;
+        let found = !diff.is_equal() && diff.to_string().contains("proof");
+        println!("{what}: {diff}");
+        self.explained(if found { Ok(()) } else { Err(anyhow::anyhow!("not noticed: {diff}")) })
+    }
+}
+
+async fn refused(source: Flavor, target: Flavor) -> Result<()> {
+    let mut scene = Scene::start(Setup { source, target, ..setup(FENCE_ALONE) }).await?;
+    let outcome = async {
+        let thawed = scene.late_packet().await?;
+        scene.refused(&thawed, "of lane ").await?;
+        ensure!(scene.arrived(&thawed).await? > 0, "the late packet never came to the target");
+        scene.flow(600).await?;
+        let found = scene.proofs().await?;
+        ensure!(found == 3, "{found} rows of the packet that was sent late");
+        Ok(())
+    }
+    .await;
+    scene.explained(outcome)?;
+    scene.finish("late packet, the fence alone").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_packet_is_refused_by_mariadb() -> Result<()> {
+    refused(Flavor::MariaDb, Flavor::MariaDb).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_packet_is_refused_by_mysql() -> Result<()> {
+    refused(Flavor::MySql, Flavor::MySql).await
+}
+
+/// The product as it is: the packet meets a connection that the new owner has killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_packet_meets_a_killed_connection() -> Result<()> {
+    let mut scene = Scene::start(setup("")).await?;
+    let outcome = async {
+        let thawed = scene.late_packet().await?;
+        let line = scene.logged(&thawed.worker, thawed.log_from, &["WARN", "target"]).await?;
+        println!("the thawed worker: {line}");
+        scene.flow(600).await?;
+        let found = scene.proofs().await?;
+        ensure!(found == 3, "{found} rows of the packet that was sent late");
+        Ok(())
+    }
+    .await;
+    scene.explained(outcome)?;
+    scene.finish("late packet, killed connection").await
+}
+
+/// Negative control.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_fence_a_late_packet_is_noticed() -> Result<()> {
+    let mut scene = Scene::start(setup(NOTHING)).await?;
+    let outcome = async {
+        scene.late_packet().await?;
+        scene.proofs_are(6).await
+    }
+    .await;
+    scene.explained(outcome)?;
+    scene.must_differ("fence off, late packet").await
+}

@@ -1,0 +1,17 @@
+//! Faults on real servers and processes under continuous writes; afterwards every table is equal, the one without a key
+//! included, and the negative controls show that the checkers would notice otherwise.
+//!
+//! The worker has to be built with its test switches: `cargo build --bins --workspace --features
+//! dm-worker/test-switches`, as `tests/run.sh` does.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod kills;
+mod late;
+mod late_ddl;
+mod locks;
+mod pause;
+mod plain_build;
+mod scene;
+mod target;
+mod target_rows;
+mod two_owners;

@@ -1,0 +1,36 @@
+//! Workers that get no time at a chosen moment.
+
+use anyhow::Result;
+use dm_tests::wait_until;
+
+use crate::scene::{LONG, Scene};
+
+impl Scene {
+    /// From now on the first one of this worker to reach the failpoint stays there.
+    pub fn arm(&self, worker: &str, failpoint: &str) -> Result<()> {
+        Ok(std::fs::write(self.hold_files(worker, failpoint).0, b"")?)
+    }
+
+    /// Waits until somebody stays at the failpoint.
+    pub async fn held(&self, worker: &str, failpoint: &str) -> Result<()> {
+        let held = self.hold_files(worker, failpoint).1;
+        wait_until(LONG, &format!("{worker} to come to {failpoint}"), async || Ok(held.exists())).await
+    }
+
+    /// Lets whoever stays at the failpoint go on.
+    pub fn release(&self, worker: &str, failpoint: &str) -> Result<()> {
+        Ok(std::fs::remove_file(self.hold_files(worker, failpoint).1)?)
+    }
+
+    /// The sum of a worker's samples of one metric, from its `/metrics`.
+    pub async fn metric(&self, worker: &str, name: &str) -> Result<f64> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(self.rig.cluster.member(worker)?.addr()).await?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        let samples =
+            text.lines().filter(|l| l.starts_with(name) && l.as_bytes().get(name.len()) == Some(&b'{'));
+        Ok(samples.filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
+}

@@ -1,0 +1,79 @@
+//! Test-only switches of a worker built with the feature `test-switches`; no other build has this file.
+//!
+//! `RAFT_DM_BROKEN=no_epoch,no_kill,...` breaks promises of the target protocol ([`dm_target::Broken`]), to prove that
+//! the checkers notice. `RAFT_DM_HOLD_DIR=DIR` holds the process at failpoints: whoever comes first to the failpoint
+//! `target::NAME` while a file `DIR/WORKER/NAME` exists renames it to `NAME.held` and goes on when that file is gone.
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::{anyhow, bail};
+use dm_target::Broken;
+
+static BROKEN: OnceLock<Broken> = OnceLock::new();
+
+/// Where a test may hold the process, see `dm_target`'s failpoints.
+const FAILPOINTS: &[&str] = &[
+    "target::before_send",
+    "target::after_send",
+    "target::before_intent",
+    "target::before_ddl",
+    "target::after_intent",
+    "target::after_statement",
+    "target::before_kill",
+    "target::before_take_over",
+    "target::after_take_over",
+];
+
+/// Reads the environment; an unknown switch is an error, or a test would prove nothing.
+pub fn install(worker: &str) -> anyhow::Result<()> {
+    let broken = parse(&std::env::var("RAFT_DM_BROKEN").unwrap_or_default())?;
+    let dir = std::env::var_os("RAFT_DM_HOLD_DIR").map(|dir| PathBuf::from(dir).join(worker));
+    tracing::warn!(?broken, hold_dir = ?dir, "this build has test switches and must not be used for data");
+    let _ = BROKEN.set(broken);
+    let Some(dir) = dir else { return Ok(()) };
+    for &failpoint in FAILPOINTS {
+        let name = failpoint.trim_start_matches("target::");
+        let (armed, held) = (dir.join(name), dir.join(format!("{name}.held")));
+        fail::cfg_callback(failpoint, move || hold(&armed, &held))
+            .map_err(|e| anyhow!("{failpoint}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// The promises that are broken.
+pub fn broken() -> Broken {
+    BROKEN.get().copied().unwrap_or_default()
+}
+
+/// Blocks the thread, as a process that gets no time does.
+fn hold(armed: &Path, held: &Path) {
+    // Of several threads only one succeeds.
+    if armed.exists() && std::fs::rename(armed, held).is_ok() {
+        tracing::warn!(at = %held.display(), "held by a test");
+        while held.exists() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        tracing::warn!(at = %held.display(), "goes on");
+    }
+}
+
+fn parse(names: &str) -> anyhow::Result<Broken> {
+    let mut broken = Broken::default();
+    for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+        let switch = match name {
+            "no_epoch" => &mut broken.no_epoch,
+            "no_seq" => &mut broken.no_seq,
+            "done_forgotten" => &mut broken.done_forgotten,
+            "no_kill" => &mut broken.no_kill,
+            "no_ddl_kill" => &mut broken.no_ddl_kill,
+            "no_ddl_wait" => &mut broken.no_ddl_wait,
+            "ddl_missing" => &mut broken.ddl_missing,
+            other => bail!("RAFT_DM_BROKEN names an unknown switch: {other}"),
+        };
+        *switch = true;
+    }
+    Ok(broken)
+}
