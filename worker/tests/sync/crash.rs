@@ -95,10 +95,13 @@ async fn a_planned_stop_leaves_explicitly() -> Result<()> {
     let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
     scene.source.run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1)"]).await?;
     scene.caught_up().await?;
-    scene.worker().terminate()?;
     let mut reports = leader.reports.clone();
-    let last = tokio::time::timeout(Duration::from_secs(20), reports.wait_for(|r| r.leaving)).await??.clone();
+    let (stopped, last) = tokio::join!(
+        scene.worker().stop(Duration::from_secs(20)),
+        tokio::time::timeout(Duration::from_secs(20), reports.wait_for(|r| r.leaving))
+    );
+    let last = last??.clone();
     assert!(last.sources.iter().flat_map(|s| &s.subtasks).all(|s| s.released), "{last:?}");
-    assert!(scene.worker().wait_ended(Duration::from_secs(20))?.success());
+    assert!(stopped?.success());
     Ok(())
 }

@@ -13,7 +13,7 @@ pub const TYPE_ROWS: &[&str] = &[
      X'00FF5C27220A0D1A', 'text', X'C3', 'y', 'p,r', 2024, '2024-02-29', '-838:59:59', '12:34:56.789012', \
      '2024-02-29 23:59:59', '2024-02-29 23:59:59.123', '2024-02-29 12:00:00.654321', '{\"a\": [1, 2, null], \"b\": \"x\"}')",
     "INSERT INTO shop.types (id) VALUES (18446744073709551615)",
-    "INSERT INTO shop.types (id, f, d, de) VALUES (3, 3.4028235e38, 1.7976931348623157e308, 0.000001)",
+    "INSERT INTO shop.types (id, f, d, de) VALUES (3, 3.4028234e38, 1.7976931348623157e308, 0.000001)",
     "INSERT INTO shop.types (id, v, t) VALUES (4, '', ''), (5, 'x', 'y')",
     "UPDATE shop.types SET mi = -1, ti6 = '-00:00:00.000001', y = 0 WHERE id = 5",
     "UPDATE shop.types SET id = 6 WHERE id = 4",

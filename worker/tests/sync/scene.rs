@@ -120,6 +120,7 @@ impl Scene {
                 meta: meta.into(),
                 adopt_meta: false,
                 resume_serial: 0,
+                ..Subtask::default()
             }],
         }]
     }
