@@ -6,7 +6,7 @@ use dm_target::Mode;
 use dm_tests::Flavor;
 use rand::Rng as _;
 
-use crate::history::History;
+use crate::history::{History, NO_KEYS};
 use crate::support::{Child, DEADLINE, gtid_mode, prepare, read, server};
 
 const STEPS: [(&str, u64); 17] = [
@@ -104,12 +104,12 @@ async fn killed_at_random_moments_on_mysql() {
 async fn rows_without_record_are_caught() {
     let db = server(Flavor::MariaDb).await;
     prepare(&db, "unsaid", Mode::MariaDbGtid).await;
-    let mut child = Child::new(&db, "unsaid", Mode::MariaDbGtid, 300, 0);
+    let mut child = Child::new(&db, "unsaid", Mode::MariaDbGtid, 300, NO_KEYS);
     child.broken = "done".to_owned();
     child.hold = "target::after_send:20:kill".to_owned();
     child.run(&db).await;
     child.hold.clear();
     child.epoch += 1;
     child.run(&db).await;
-    assert_ne!(read(&db, "unsaid").await, History::new(7, 300, 0).expected);
+    assert_ne!(read(&db, "unsaid").await, History::new(7, 300, NO_KEYS).expected);
 }

@@ -7,6 +7,9 @@ use dm_target::{Batch, DdlClass, DdlObject, DdlStep, Mode, TxnId};
 /// Accounts whose value depends on the order of their updates.
 pub const ACCOUNTS: u64 = 12;
 
+/// Value of `ddl_every` for a history in which nothing but the protocol prevents a second copy.
+pub const NO_KEYS: u64 = u64::MAX;
+
 /// One row change.
 #[derive(Debug, Clone, Copy)]
 pub enum Op {
@@ -69,7 +72,8 @@ impl Random {
 }
 
 impl History {
-    /// `count` transactions; every `ddl_every`th is a DDL (0 = none).
+    /// `count` transactions; every `ddl_every`th is a DDL (0 = none). [`NO_KEYS`]: none, and no row whose key would
+    /// make the target itself refuse a second copy.
     pub fn new(seed: u64, count: u64, ddl_every: u64) -> Self {
         let mut random = Random(seed);
         let mut tables = Tables::default();
@@ -85,7 +89,11 @@ impl History {
                     _ => Change::Create(i),
                 }
             } else {
-                Change::Rows((0..1 + random.below(4)).map(|_| Self::op(&mut random, &tables, i)).collect())
+                Change::Rows(
+                    (0..1 + random.below(4))
+                        .map(|_| Self::op(&mut random, &tables, i, ddl_every != NO_KEYS))
+                        .collect(),
+                )
             };
             let change = match change {
                 // One log row per transaction at most, and no removal of what the same transaction removed already.
@@ -116,10 +124,11 @@ impl History {
         Self { changes, expected: tables }
     }
 
-    fn op(random: &mut Random, tables: &Tables, i: u64) -> Op {
+    fn op(random: &mut Random, tables: &Tables, i: u64, keys: bool) -> Op {
         match random.below(10) {
             0..=3 => Op::Account { id: random.below(ACCOUNTS), d: random.below(1000) },
-            4 | 5 => Op::Log { id: i },
+            4 | 5 if keys => Op::Log { id: i },
+            4 | 5 => Op::BagAdd { v: i % 6 },
             6 => Op::TmpAdd { v: random.below(5) },
             7 | 8 => Op::BagAdd { v: random.below(6) },
             _ => {
