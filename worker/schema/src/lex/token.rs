@@ -75,7 +75,8 @@ impl<'a> Token<'a> {
         let text = self.text.strip_prefix(['n', 'N']).unwrap_or(self.text);
         let quote = text.chars().next()?;
         let inner = text.get(1..text.len().checked_sub(1)?)?;
-        if !inner.contains(quote) && !(backslash && inner.contains('\\')) {
+        let escaped = backslash && inner.contains('\\');
+        if !escaped && !inner.contains(quote) {
             return Some(Cow::Borrowed(inner));
         }
         let mut out = String::with_capacity(inner.len());

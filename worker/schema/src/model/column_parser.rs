@@ -157,10 +157,10 @@ fn irrelevant_attribute(c: &mut Cursor<'_, '_>) -> Result<(), ModelError> {
     ]) || c.eat_any_word(&["SRID", "REF_SYSTEM_ID", "COMPRESSED"])
     {
         let equals = c.eat_punct('=');
-        if equals || c.peek().is_some_and(|t| t.kind != TokenKind::Word) || c.is_any_word(&VALUE_WORDS) {
-            if !c.is_punct(',') && !c.is_punct(')') {
-                c.take();
-            }
+        let value =
+            equals || c.peek().is_some_and(|t| t.kind != TokenKind::Word) || c.is_any_word(&VALUE_WORDS);
+        if value && !c.is_punct(',') && !c.is_punct(')') {
+            c.take();
         }
     } else if c.eat_words(&["WITHOUT", "SYSTEM", "VERSIONING"])
         || c.eat_words(&["WITH", "SYSTEM", "VERSIONING"])

@@ -109,10 +109,8 @@ pub(super) fn column_type(
         "DOUBLE" => {
             c.eat_word("PRECISION");
         }
-        "CHAR" | "CHARACTER" | "NCHAR" => {
-            if c.eat_any_word(&["VARYING", "VARCHAR", "VARCHARACTER"]) {
-                kind = TypeKind::VarChar;
-            }
+        "CHAR" | "CHARACTER" | "NCHAR" if c.eat_any_word(&["VARYING", "VARCHAR", "VARCHARACTER"]) => {
+            kind = TypeKind::VarChar;
         }
         "BOOL" | "BOOLEAN" => column.ty.length = Some(1),
         _ => {}
