@@ -172,6 +172,8 @@ fn parse_definitions(text: &str) -> Option<Vec<(DdlObject, Option<String>)>> {
     Some(list.into_iter().map(|(schema, table, text)| (DdlObject { schema, table }, text)).collect())
 }
 
+type ChunkTuple = (i64, String, String, Vec<u8>, u32, u64, String);
+
 pub(crate) async fn load_state(
     link: &mut Link,
     spec: &TargetSpec,
@@ -183,8 +185,7 @@ pub(crate) async fn load_state(
         names.load,
         text_string(&spec.source_id)
     );
-    let rows: Vec<(i64, String, String, Vec<u8>, u32, u64, String)> =
-        link.rows(&query, spec.limits.packet).await.map_err(missing_table)?;
+    let rows: Vec<ChunkTuple> = link.rows(&query, spec.limits.packet).await.map_err(missing_table)?;
     if rows.is_empty() {
         return Ok(None);
     }
