@@ -1,5 +1,7 @@
 //! What a take-over has found.
 
+use dm_binlog::Flavor;
+
 use crate::batch::PartMark;
 use crate::ddl::DdlRecord;
 use crate::executed::{ExecutedSet, ResumePoint};
@@ -41,6 +43,8 @@ pub struct Resume {
     pub load: Option<LoadState>,
     /// Identity of the target server.
     pub target_identity: String,
+    /// Its family.
+    pub target_flavor: Flavor,
     /// Its `max_allowed_packet` in bytes; a batch's text must stay below half of it.
     pub max_allowed_packet: usize,
     /// True when the epoch in the rows was another one before.

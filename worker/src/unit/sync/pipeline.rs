@@ -17,12 +17,7 @@ use super::{
     stored_tables::StoredTable,
     tables::Tables,
 };
-use crate::{
-    failure::Failure,
-    metrics::SubtaskSyncMetrics,
-    subtask::SubtaskContext,
-    unit::target_failure,
-};
+use crate::{failure::Failure, metrics::SubtaskSyncMetrics, subtask::SubtaskContext, unit::target_failure};
 
 /// Everything of one attempt that follows the source.
 pub struct Pipeline<'a> {
@@ -59,11 +54,6 @@ impl<'a> Pipeline<'a> {
             dm_replication::StartAt::Gtid(_) => (String::new(), 4),
         };
         let flavor = context.identity.flavor;
-        let target_flavor = if resume.target_identity.to_lowercase().contains("mariadb") {
-            Flavor::MariaDb
-        } else {
-            Flavor::MySql
-        };
         Self {
             context,
             attachment,
@@ -73,13 +63,17 @@ impl<'a> Pipeline<'a> {
             row_decoder: Decoder::new(flavor),
             assembler: Assembler::new(&file, pos),
             tables: start.tables,
-            batcher: Batcher::new(resume.max_allowed_packet, context.subtask.syncer.batch, resume.parts.clone()),
+            batcher: Batcher::new(
+                resume.max_allowed_packet,
+                context.subtask.syncer.batch,
+                resume.parts.clone(),
+            ),
             by_position: matches!(start.executed, ExecutedSet::Position(_)),
             executed: start.executed,
             done_ddl: start.done_ddl,
             proof: start.proof,
             generation: start.generation,
-            same_family: flavor == target_flavor,
+            same_family: flavor == resume.target_flavor,
         }
     }
 
@@ -141,7 +135,9 @@ impl<'a> Pipeline<'a> {
         {
             return Err(Failure::new(
                 Code::SourceIdentityChanged,
-                format!("{file} of the source is another file than the one followed before (its binlogs were reset)"),
+                format!(
+                    "{file} of the source is another file than the one followed before (its binlogs were reset)"
+                ),
             ));
         }
         let proof = PositionProof { file, created };
@@ -159,7 +155,10 @@ impl<'a> Pipeline<'a> {
             (Some(gtid), false) => Ok(TxnId::Gtid(gtid.clone())),
             (None, false) => Err(Failure::new(
                 Code::EventUnsupported,
-                format!("the transaction at {} has no GTID: gtid_mode of the source was switched off", transaction.start.text()),
+                format!(
+                    "the transaction at {} has no GTID: gtid_mode of the source was switched off",
+                    transaction.start.text()
+                ),
             )),
         }
     }
@@ -238,8 +237,7 @@ impl<'a> Pipeline<'a> {
     ) -> Result<(), Failure> {
         let end = &transaction.end;
         let included = |table: &StoredTable| already_in(table, transaction);
-        let plan =
-            ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
+        let plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
         if plan.steps.is_empty() {
             return self.rows(txn, transaction).await;
         }
@@ -261,7 +259,10 @@ impl<'a> Pipeline<'a> {
             }
             let sql = String::from_utf8_lossy(&step.sql).into_owned();
             info!(task = %self.context.task, source = %self.context.source_id, ddl = %sql, "DDL is executed at the target");
-            self.attachment.ddl(step).await.map_err(|e| self.target(&e).context(format!("execute SQL: [{sql}]")))?;
+            self.attachment
+                .ddl(step)
+                .await
+                .map_err(|e| self.target(&e).context(format!("execute SQL: [{sql}]")))?;
         }
         self.context.status.sync.set_blocking_ddl("");
         self.tables.replace(&plan.pending.gone, plan.pending.after);
@@ -324,4 +325,3 @@ fn location(transaction: &Transaction) -> String {
         transaction.end.text()
     )
 }
-

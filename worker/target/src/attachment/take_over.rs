@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dm_binlog::Flavor;
 use futures::future::try_join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
@@ -40,7 +41,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
 
     // (0) Look, before anything is touched.
     let mut spine = Link::open(&spec, "lane -1").await?;
-    let (identity, max_allowed_packet) = identity(&mut spine, &spec).await?;
+    let (identity, target_flavor, max_allowed_packet) = identity(&mut spine, &spec).await?;
     check_engine(&mut spine, &spec).await?;
     let former = rows::lanes(&mut spine, &spec, &names, "", false).await?;
     check_owner(&spec, &former)?;
@@ -141,6 +142,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
         parts,
         load,
         target_identity: identity,
+        target_flavor,
         max_allowed_packet,
         epoch_changed,
     };
@@ -184,7 +186,7 @@ fn lanes_with_parts(spec: &TargetSpec, found: &[LaneRow]) -> Result<u32, TargetE
 async fn open_lanes(spec: &TargetSpec, attempt: u64, expected: &str) -> Result<Vec<Lane>, TargetError> {
     try_join_all((0..spec.lanes).map(|index| async move {
         let mut link = Link::open(spec, &format!("lane {index}")).await?;
-        let (found, _) = identity(&mut link, spec).await?;
+        let (found, _, _) = identity(&mut link, spec).await?;
         if found != expected {
             return Err(TargetError::NotOneServer { first: expected.to_owned(), second: found });
         }
@@ -211,7 +213,7 @@ async fn mark(link: &mut Link, spec: &TargetSpec, lane: i32, attempt: u64) -> Re
 
 /// Which server is behind the connection, and its packet limit. MariaDB 10.11 has no server UUID; host name, port,
 /// server id and data folder together tell servers behind one address apart.
-async fn identity(link: &mut Link, spec: &TargetSpec) -> Result<(String, usize), TargetError> {
+async fn identity(link: &mut Link, spec: &TargetSpec) -> Result<(String, Flavor, usize), TargetError> {
     let deadline = spec.limits.packet;
     let query =
         "SELECT VERSION(), CONCAT_WS('|', @@hostname, @@port, @@server_id, @@datadir), @@max_allowed_packet";
@@ -220,12 +222,12 @@ async fn identity(link: &mut Link, spec: &TargetSpec) -> Result<(String, usize),
         what: "the server's identity".to_owned(),
         message: "no row".to_owned(),
     })?;
-    let uuid = if version.contains("MariaDB") {
-        String::new()
-    } else {
-        link.first::<String>("SELECT @@server_uuid", deadline).await?.unwrap_or_default()
+    let flavor = if version.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
+    let uuid = match flavor {
+        Flavor::MariaDb => String::new(),
+        Flavor::MySql => link.first::<String>("SELECT @@server_uuid", deadline).await?.unwrap_or_default(),
     };
-    Ok((format!("{place}|{uuid}"), usize::try_from(packet).unwrap_or(usize::MAX)))
+    Ok((format!("{place}|{uuid}"), flavor, usize::try_from(packet).unwrap_or(usize::MAX)))
 }
 
 /// Step (2): lock lane -1 first, then all rows in key order; check again; write epoch and attempt to all. Gives the
