@@ -55,6 +55,8 @@ enum Ended {
 struct Sent {
     assignment: Option<Assignment>,
     revision: u64,
+    /// Log index of the state last looked at.
+    computed: u64,
     pings: u64,
     last_ping: Option<Instant>,
 }
@@ -99,7 +101,7 @@ impl Session {
                 (reported, Ended::Told) => reported,
                 (reported, Ended::Lost(reason)) => {
                     // A worker that refuses this leader is tried for ever, and logged now and then.
-                    if reported || failures % 60 == 0 {
+                    if reported || failures.is_multiple_of(60) {
                         warn!(%worker, %reason, "session with worker lost");
                     } else {
                         debug!(%worker, %reason, "no session with worker");
@@ -223,11 +225,16 @@ impl Session {
         }
         let grace =
             u64::try_from(self.node.settings.timing.master_loss_grace.as_millis()).unwrap_or(u64::MAX);
-        let (wanted, index) =
-            self.node.state(|state, index| (assignment(state, &self.worker, self.incarnation, grace), index));
+        // A state that has been looked at has nothing new, and assignments can be large.
+        let wanted = self.node.state(|state, index| {
+            (index != sent.computed)
+                .then(|| (assignment(state, &self.worker, self.incarnation, grace), index))
+        });
+        let Some((wanted, index)) = wanted else { return };
         let roster = &self.tenure.roster;
         if sent.assignment.as_ref() == Some(&wanted) {
-            roster_assigned_quietly(roster, &self.worker, self.incarnation, index);
+            sent.computed = index;
+            roster.assigned(&self.worker, self.incarnation, index, None);
             return;
         }
         let message = Down {
@@ -238,6 +245,7 @@ impl Session {
             debug!(worker = %self.worker, revision = index, sources = wanted.sources.len(), "assignment sent");
             sent.assignment = Some(wanted);
             sent.revision = index;
+            sent.computed = index;
             roster.assigned(&self.worker, self.incarnation, index, Some(index));
         }
     }
@@ -259,13 +267,5 @@ impl Session {
 
     fn authority(&self, revision: u64) -> Authority {
         Authority { cluster_id: self.tenure.cluster_id.clone(), term: self.tenure.term, revision }
-    }
-}
-
-/// Notes that the assignment in force is also that of the state at `index`, waking somebody only if that is news.
-fn roster_assigned_quietly(roster: &super::Roster, worker: &str, incarnation: u64, index: u64) {
-    let known = roster.get(worker).is_some_and(|s| s.incarnation == incarnation && s.computed >= index);
-    if !known {
-        roster.assigned(worker, incarnation, index, None);
     }
 }
