@@ -1,9 +1,10 @@
 //! One clear error, nothing half created.
 use dm_proto::{
     pb::{
-        CheckTaskRequest, ListMemberRequest, OperateSourceRequest, SourceOp, TaskOp, TransferSourceRequest,
+        CheckTaskRequest, ListMemberRequest, OperateSourceRequest, SourceOp, StartTaskRequest, TaskOp,
+        TransferSourceRequest,
     },
-    worker::{CheckItem, ProcessError},
+    worker::{Authority, CheckItem, ProcessError},
 };
 use tonic::Code;
 
@@ -42,6 +43,28 @@ async fn sources() {
     assert!(cluster.create_source(files::source("s1")).await.0);
     let (result, msg, _) = cluster.create_source(files::source("s1")).await;
     assert!(!result && msg.contains("code=46007") && msg.contains("already exists"), "{msg}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_of_another_cluster_gets_nothing() {
+    let cluster = Cluster::start(1).await;
+    let stranger = FakeWorker::start("w1", None, 101);
+    stranger.with(|s| s.seen = Authority { cluster_id: "another".into(), term: 1, revision: 1 });
+    assert!(stranger.register(&cluster).await.result);
+    let (result, msg, _) = cluster.create_source(files::source("s1")).await;
+    assert!(!result && msg.contains("code=46009"), "{msg}");
+    cluster.wait_stage("w1", "offline").await;
+    assert!(stranger.with(|s| s.assignment.sources.is_empty()));
+    assert!(cluster.logs().contains("belongs to another cluster"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_are_not_there_yet_are_refused() {
+    let cluster = Cluster::start(1).await;
+    let request =
+        StartTaskRequest { task: files::task("t1", &["s1"]), remove_meta: true, ..Default::default() };
+    let answer = cluster.via_follower().await.start_task(request).await.unwrap().into_inner();
+    assert!(!answer.result && answer.msg.contains("--remove-meta is not supported"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,36 @@ async fn leader_killed_and_nobody_moves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn leader_killed_while_start_task_waits_and_the_caller_gets_its_answer() {
+    let mut cluster = Cluster::start(3).await;
+    let worker = FakeWorker::join(&cluster, "w1", 101).await;
+    assert!(cluster.create_source(files::source("s1")).await.0);
+    worker.with(|s| s.hold = true);
+    let leader = cluster.leader().await;
+    let mut rpc = cluster.via_follower().await;
+    let request = dm_proto::pb::StartTaskRequest { task: files::task("t1", &["s1"]), ..Default::default() };
+    let call = tokio::spawn({
+        let request = request.clone();
+        let mut rpc = rpc.clone();
+        async move { rpc.start_task(request).await.unwrap().into_inner() }
+    });
+    until("the task to be committed", || async {
+        worker.with(|s| s.assignment.sources.first().is_some_and(|x| !x.subtasks.is_empty())).then_some(())
+    })
+    .await;
+    cluster.masters[leader].kill9();
+    let new = cluster.leader().await;
+    assert_ne!(new, leader);
+    worker.with(|s| s.hold = false);
+    let answer = call.await.unwrap();
+    assert!(answer.result && answer.sources[0].result, "{answer:?}");
+    let revision = worker.with(|s| s.assignment.sources[0].subtasks[0].task_revision);
+    assert_eq!(revision, 1, "started once");
+    let twice = rpc.start_task(request).await.unwrap().into_inner();
+    assert!(!twice.result && twice.msg.contains("code=46014"), "it has been answered now: {twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_worker_is_replaced_at_once_and_a_restarted_one_keeps_its_source() {
     let cluster = Cluster::start(3).await;
     let mut one = FakeWorker::join(&cluster, "w1", 101).await;

@@ -43,6 +43,8 @@ pub struct Script {
     /// Error that subtasks stop with.
     pub fail: Option<dm_proto::worker::ProcessError>,
     pub leaving: bool,
+    /// Subtasks never get beyond New.
+    pub hold: bool,
     /// Meta stages that were seen committed, in order.
     pub metas: Vec<MetaStage>,
 }
@@ -165,7 +167,11 @@ impl Script {
                     MetaStage::MetaCreating => (Stage::New, MetaStage::MetaCreated),
                     MetaStage::MetaCreated => (subtask.desired(), MetaStage::MetaCreated),
                 };
-                let stage = if self.fail.is_some() { Stage::Paused } else { stage };
+                let stage = match (&self.fail, self.hold) {
+                    (Some(_), _) => Stage::Paused,
+                    (None, true) => Stage::New,
+                    (None, false) => stage,
+                };
                 SubtaskReport {
                     task: subtask.task.clone(),
                     task_revision: subtask.task_revision,
