@@ -11,7 +11,11 @@ pub struct Items {
 
 impl Items {
     pub fn pass(&mut self, name: &str) {
-        self.list.push(CheckItem { name: name.to_owned(), state: "success".to_owned(), ..CheckItem::default() });
+        self.list.push(CheckItem {
+            name: name.to_owned(),
+            state: "success".to_owned(),
+            ..CheckItem::default()
+        });
     }
 
     pub fn warn(&mut self, name: &str, message: impl Into<String>, instruction: impl Into<String>) {

@@ -13,7 +13,11 @@ use crate::{
 };
 
 /// Gives the connection for further checks when the source could be reached.
-pub async fn check(source: &SourceConfig, subtask: Option<&SubtaskConfig>, items: &mut Items) -> Option<Conn> {
+pub async fn check(
+    source: &SourceConfig,
+    subtask: Option<&SubtaskConfig>,
+    items: &mut Items,
+) -> Option<Conn> {
     let mut conn = match upstream::connect(source).await {
         Ok(conn) => conn,
         Err(failure) => {
@@ -38,7 +42,10 @@ pub async fn check(source: &SourceConfig, subtask: Option<&SubtaskConfig>, items
     match Grants::read(&mut conn).await {
         Ok(grants) => privileges(source, subtask, &grants, syncs, items),
         Err(error) => {
-            items.fail("replication_privilege", &from_mysql(&error, Scope::Upstream, "fail to read the grants"));
+            items.fail(
+                "replication_privilege",
+                &from_mysql(&error, Scope::Upstream, "fail to read the grants"),
+            );
         }
     }
     Some(conn)
@@ -120,7 +127,10 @@ fn gtids(source: &SourceConfig, identity: &SourceIdentity, items: &mut Items) {
         let failure = match identity.flavor {
             Flavor::MySql => Failure::new(
                 Code::CheckGtidMode,
-                format!("enable-gtid is set and gtid_mode of the source is {}", identity.variable("gtid_mode")),
+                format!(
+                    "enable-gtid is set and gtid_mode of the source is {}",
+                    identity.variable("gtid_mode")
+                ),
             ),
             Flavor::MariaDb => Failure::new(
                 Code::GtidStrictModeOff,

@@ -22,12 +22,19 @@ pub async fn check(subtask: &SubtaskConfig, items: &mut Items) -> Option<Conn> {
     };
     items.pass("target_connection");
     if let Err(error) = server(&mut conn, subtask, items).await {
-        items.fail("target_server", &from_mysql(&error, Scope::Downstream, "fail to read the target's settings"));
+        items.fail(
+            "target_server",
+            &from_mysql(&error, Scope::Downstream, "fail to read the target's settings"),
+        );
     }
     Some(conn)
 }
 
-async fn server(conn: &mut Conn, subtask: &SubtaskConfig, items: &mut Items) -> Result<(), mysql_async::Error> {
+async fn server(
+    conn: &mut Conn,
+    subtask: &SubtaskConfig,
+    items: &mut Items,
+) -> Result<(), mysql_async::Error> {
     let failed = |message: String, remedy: &str| {
         Failure::new(Code::CheckFailed, message).scope(Scope::Downstream).workaround(remedy)
     };
@@ -42,8 +49,8 @@ async fn server(conn: &mut Conn, subtask: &SubtaskConfig, items: &mut Items) -> 
     let value = |name: &str| {
         variables.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, v)| v.as_str())
     };
-    let logs_statements =
-        value("log_bin").eq_ignore_ascii_case("ON") && value("binlog_format").eq_ignore_ascii_case("STATEMENT");
+    let logs_statements = value("log_bin").eq_ignore_ascii_case("ON")
+        && value("binlog_format").eq_ignore_ascii_case("STATEMENT");
     items.expect("target_binlog_format", !logs_statements, || {
         failed(
             "binlog_format of the target is STATEMENT: its replicas could differ from it".to_owned(),

@@ -26,16 +26,19 @@ impl TargetDefinitions {
     pub async fn read(&mut self, name: &TableName) -> Result<Option<String>, Failure> {
         match tokio::time::timeout(DEADLINE, self.try_read(name)).await {
             Ok(read) => read,
-            Err(_) => Err(Failure::new(Code::DatabaseQuery, format!("fail to read the definition of {name}"))
-                .scope(Scope::Downstream)
-                .cause(format!("no answer within {DEADLINE:?}"))
-                .next(Next::Unreachable)),
+            Err(_) => {
+                Err(Failure::new(Code::DatabaseQuery, format!("fail to read the definition of {name}"))
+                    .scope(Scope::Downstream)
+                    .cause(format!("no answer within {DEADLINE:?}"))
+                    .next(Next::Unreachable))
+            }
         }
     }
 
     async fn try_read(&mut self, name: &TableName) -> Result<Option<String>, Failure> {
-        let failed =
-            |e: &mysql_async::Error| from_mysql(e, Scope::Downstream, format!("fail to read the definition of {name}"));
+        let failed = |e: &mysql_async::Error| {
+            from_mysql(e, Scope::Downstream, format!("fail to read the definition of {name}"))
+        };
         // An idle connection may have been closed by the server meanwhile: one fresh attempt.
         for fresh in [false, true] {
             let mut conn = match self.conn.take().filter(|_| !fresh) {

@@ -1,7 +1,7 @@
 //! Metrics of the sync unit.
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, exponential_buckets, linear_buckets,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, exponential_buckets, linear_buckets,
 };
 
 /// The families; one subtask's samples come from [`SyncMetrics::of`].
@@ -92,7 +92,11 @@ impl SyncMetrics {
                 "current binlog file index",
                 &["node", "task", "source_id"],
             )?,
-            binlog_pos: int_gauge("dm_syncer_binlog_pos", "current binlog pos", &["node", "task", "source_id"])?,
+            binlog_pos: int_gauge(
+                "dm_syncer_binlog_pos",
+                "current binlog pos",
+                &["node", "task", "source_id"],
+            )?,
             event_size: histogram(
                 "dm_syncer_binlog_event_size",
                 "size of a binlog event",

@@ -1,8 +1,6 @@
 //! The registry of the process.
 use dm_proto::worker::Stage;
-use prometheus::{
-    Encoder, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::SyncMetrics;
 use crate::failure::Failure;
@@ -24,7 +22,10 @@ impl Metrics {
     pub fn new(worker: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let task_state = IntGaugeVec::new(
-            Opts::new("dm_worker_task_state", "state of task, 0 - invalidStage, 1 - New, 2 - Running, 3 - Paused, 4 - Stopped, 5 - Finished"),
+            Opts::new(
+                "dm_worker_task_state",
+                "state of task, 0 - invalidStage, 1 - New, 2 - Running, 3 - Paused, 4 - Stopped, 5 - Finished",
+            ),
             &["task", "source_id", "worker"],
         )?;
         let exit = |name: &str, help: &str| {
@@ -71,7 +72,9 @@ impl Metrics {
     /// The text form for Prometheus.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         let tasks = tokio::runtime::Handle::try_current().map_or(0, |h| h.metrics().num_alive_tasks());
-        self.goroutines.with_label_values::<&str>(&[]).set(f64::from(u32::try_from(tasks).unwrap_or(u32::MAX)));
+        self.goroutines
+            .with_label_values::<&str>(&[])
+            .set(f64::from(u32::try_from(tasks).unwrap_or(u32::MAX)));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

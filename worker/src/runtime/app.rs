@@ -33,8 +33,7 @@ pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
         .ok()
         .and_then(|mut found| found.next())
         .with_context(|| format!("worker-addr {listen:?} can't be resolved"))?;
-    let listener =
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let metrics = Metrics::new(&settings.name)?;
     let process = Arc::new(Process::new(settings, authority, metrics));
     info!(

@@ -19,7 +19,9 @@ pub enum Refused {
          cluster only with an empty data-dir"
     )]
     ForeignCluster { ours: String, theirs: String },
-    #[error("stale authority: term {term} revision {revision} is smaller than the obeyed term {seen_term} revision {seen_revision}")]
+    #[error(
+        "stale authority: term {term} revision {revision} is smaller than the obeyed term {seen_term} revision {seen_revision}"
+    )]
     Stale { term: u64, revision: u64, seen_term: u64, seen_revision: u64 },
     #[error("the message carries no authority")]
     Missing,
@@ -87,8 +89,7 @@ impl AuthorityStore {
             });
         }
         if greatest > old || state.cluster_id.is_empty() {
-            let next =
-                Stored { cluster_id: new.cluster_id.clone(), term: new.term, revision: new.revision };
+            let next = Stored { cluster_id: new.cluster_id.clone(), term: new.term, revision: new.revision };
             store(&self.path, &next)?;
             *state = next;
         }

@@ -60,22 +60,22 @@ impl Board {
     }
 
     pub fn set_source(&self, source_id: &str, epoch: u64, error: Option<ProcessError>) {
-        self.change(|inner| {
-            let entry = inner.sources.entry(source_id.to_owned()).or_default();
+        // Called at every look at the assignment: only news ring the bell.
+        let mut inner = self.lock();
+        let entry = inner.sources.entry(source_id.to_owned()).or_default();
+        let same = entry.epoch == epoch && entry.error == error && entry.released_at.is_none();
+        if !same {
             entry.epoch = epoch;
             entry.error = error;
             entry.released_at = None;
-        });
+            drop(inner);
+            self.changed.send_modify(|n| *n += 1);
+        }
     }
 
     pub fn add_subtask(&self, source_id: &str, task: &str, status: Arc<SubtaskStatus>) {
         self.change(|inner| {
-            inner
-                .sources
-                .entry(source_id.to_owned())
-                .or_default()
-                .subtasks
-                .insert(task.to_owned(), status);
+            inner.sources.entry(source_id.to_owned()).or_default().subtasks.insert(task.to_owned(), status);
         });
     }
 

@@ -17,7 +17,9 @@ use crate::metrics::Metrics;
 pub enum NotTaken {
     #[error(transparent)]
     Refused(#[from] Refused),
-    #[error("the assignment is for incarnation {theirs} of worker {worker:?}; this process is {ours} of {name:?}")]
+    #[error(
+        "the assignment is for incarnation {theirs} of worker {worker:?}; this process is {ours} of {name:?}"
+    )]
     OtherProcess { worker: String, name: String, theirs: u64, ours: u64 },
 }
 

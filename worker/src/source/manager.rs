@@ -61,12 +61,8 @@ impl SourceManager {
     fn reconcile(&mut self) {
         let Some(wanted) = self.assignment.borrow_and_update().clone() else { return };
         let sources: &[_] = if self.lost { &[] } else { &wanted.sources };
-        let gone: Vec<String> = self
-            .bound
-            .keys()
-            .filter(|id| !sources.iter().any(|s| s.source_id == **id))
-            .cloned()
-            .collect();
+        let gone: Vec<String> =
+            self.bound.keys().filter(|id| !sources.iter().any(|s| s.source_id == **id)).cloned().collect();
         for source_id in gone {
             if let Some(bound) = self.bound.remove(&source_id) {
                 info!(source = %source_id, "source is no longer bound here");

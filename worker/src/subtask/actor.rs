@@ -4,7 +4,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dm_proto::{error::Code, worker::{MetaStage, Stage}};
+use dm_proto::{
+    error::Code,
+    worker::{MetaStage, Stage},
+};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -110,7 +113,12 @@ impl SubtaskActor {
         }
         self.gate = Gate::Open;
         self.status.set_released(false);
-        self.status.set_stage(Stage::Running);
+        // Shown as running once a unit runs; while attempts repeat, the stage stays with the error that it shows.
+        match self.status.stage() {
+            Stage::Running => {}
+            Stage::Paused | Stage::Stopped => self.status.set_stage(Stage::Resuming),
+            _ => self.status.set_stage(Stage::New),
+        }
         let drain = CancellationToken::new();
         let attempt = Attempt {
             process: Arc::clone(&self.process),
@@ -199,7 +207,12 @@ impl SubtaskActor {
             Ok(UnitEnd::Drained) => self.gate = Gate::Open,
             Err(failure) => {
                 warn!(task = %self.task, source = %self.source_id, epoch = run.desired.epoch, error = %failure, "subtask failed");
-                self.process.metrics.exited_with_error(&self.task, &self.source_id, self.status.unit(), &failure);
+                self.process.metrics.exited_with_error(
+                    &self.task,
+                    &self.source_id,
+                    self.status.unit(),
+                    &failure,
+                );
                 let (gate, stage) = self.retries.after(&failure, run.started.elapsed(), &run.desired);
                 self.gate = gate;
                 self.status.set_failure(Some(&failure));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use dm_proto::{
     config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode},
     error::{Code, Error},
-    worker::MetaStage,
+    worker::{MetaStage, Stage},
 };
 use dm_target::{Attachment, LOAD_STREAM, Resume, TargetError, create_meta};
 use tokio::sync::watch;
@@ -64,6 +64,13 @@ impl Attempt {
     /// Files and the source's identity.
     async fn prepare(&self) -> Result<SubtaskContext, Failure> {
         self.status.set_unit("Check");
+        // Once the meta tables are made for this life of the task, an earlier one's are no longer meant.
+        if self.desired.remove_meta && self.desired.meta != MetaStage::MetaCreated {
+            return Err(not_yet("--remove-meta"));
+        }
+        if !self.desired.start_time.is_empty() {
+            return Err(not_yet("--start-time"));
+        }
         let source = Arc::new(SourceConfig::parse(&self.desired.source_config)?);
         let task = TaskConfig::parse(&self.desired.task_config)?;
         let subtask = Arc::new(subtask_of(&task, &self.source_id)?);
@@ -147,6 +154,7 @@ impl Attempt {
             executed = %resume.executed, "unit starts"
         );
         self.status.set_unit(unit.name());
+        self.status.set_stage(Stage::Running);
         self.status.set_failure(None);
         unit.run(context, attachment, resume).await
     }
@@ -154,6 +162,10 @@ impl Attempt {
     fn target_error(&self, error: &TargetError) -> Failure {
         target_failure(&self.process, &self.task, &self.source_id, error)
     }
+}
+
+fn not_yet(option: &str) -> Failure {
+    Failure::new(Code::NotSupportedYet, format!("`start-task {option}` is not supported by this version"))
 }
 
 /// This source's part of a task file, with all rules resolved.

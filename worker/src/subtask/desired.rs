@@ -14,6 +14,10 @@ pub struct Desired {
     pub meta: MetaStage,
     pub adopt_meta: bool,
     pub resume_serial: u64,
+    /// The meta tables of an earlier life are dropped first.
+    pub remove_meta: bool,
+    /// Overrides every other start point; empty = none.
+    pub start_time: String,
 }
 
 impl Desired {
@@ -27,6 +31,8 @@ impl Desired {
             meta: subtask.meta(),
             adopt_meta: subtask.adopt_meta,
             resume_serial: subtask.resume_serial,
+            remove_meta: subtask.remove_meta,
+            start_time: subtask.start_time.clone(),
         }
     }
 

@@ -36,9 +36,7 @@ impl Gate {
         match self {
             Self::Open => true,
             Self::Finished(then) => !then.same_run(desired),
-            Self::Person(then) => {
-                !then.same_run(desired) || then.resume_serial != desired.resume_serial
-            }
+            Self::Person(then) => !then.same_run(desired) || then.resume_serial != desired.resume_serial,
             Self::Epoch(found) => desired.epoch > *found,
             Self::Until(at) => Instant::now() >= *at,
             Self::Confirmation => false,
@@ -100,6 +98,8 @@ mod tests {
             meta: MetaStage::MetaCreated,
             adopt_meta: false,
             resume_serial,
+            remove_meta: false,
+            start_time: String::new(),
         }
     }
 

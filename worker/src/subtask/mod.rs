@@ -11,5 +11,5 @@ pub use actor::SubtaskActor;
 pub use attempt::Attempt;
 pub use context::SubtaskContext;
 pub use desired::Desired;
-pub use target_spec::target_spec;
 pub use status::SubtaskStatus;
+pub use target_spec::target_spec;

@@ -16,7 +16,7 @@ pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
         context.subtask.session.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let checks = context.subtask.session.get("foreign_key_checks");
     let foreign_key_checks = checks.is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON"));
-    let lanes = u32::try_from(context.subtask.syncer.worker_count).unwrap_or(u32::MAX).clamp(1, 64);
+    let lanes = context.subtask.syncer.worker_count.clamp(1, 64);
     let mut spec = TargetSpec::new(
         TargetAddress {
             host: target.host.clone(),

@@ -26,8 +26,12 @@ pub fn target_failure(process: &Process, task: &str, source_id: &str, error: &Ta
     };
     let (code, message) = match error {
         TargetError::Fenced { .. } => (Code::Fenced, "another owner has taken over the target"),
-        TargetError::Foreign { .. } => (Code::ForeignCluster, "the target's progress tables are another cluster's"),
-        TargetError::MetaMissing { .. } => (Code::MetaMissingAtTarget, "the target's progress tables are not whole"),
+        TargetError::Foreign { .. } => {
+            (Code::ForeignCluster, "the target's progress tables are another cluster's")
+        }
+        TargetError::MetaMissing { .. } => {
+            (Code::MetaMissingAtTarget, "the target's progress tables are not whole")
+        }
         TargetError::Refused1242 { .. } => (Code::PacketRefused, "the target refused a packet"),
         TargetError::RowsMissed { .. } => (Code::RowMissed, "a change did not match exactly one row"),
         TargetError::FenceNotHeld { .. } | TargetError::NotOneServer { .. } => {

@@ -1,7 +1,10 @@
 //! SQL connections to a source.
 use std::time::Duration;
 
-use dm_proto::{config::SourceConfig, error::{Code, Scope}};
+use dm_proto::{
+    config::SourceConfig,
+    error::{Code, Scope},
+};
 use mysql_async::{Conn, Opts, OptsBuilder};
 
 use crate::failure::{Failure, Next, from_mysql};

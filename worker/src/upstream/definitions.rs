@@ -87,7 +87,9 @@ async fn point(conn: &mut Conn) -> Result<(String, String, u64), Failure> {
                 let pos = row.as_ref().and_then(|r| r.get_opt::<u64, _>(1)).and_then(Result::ok);
                 return Ok((identity.executed_gtids(), file.unwrap_or_default(), pos.unwrap_or(0)));
             }
-            Err(mysql_async::Error::Server(e)) if e.code == 1064 => last = Some(mysql_async::Error::Server(e)),
+            Err(mysql_async::Error::Server(e)) if e.code == 1064 => {
+                last = Some(mysql_async::Error::Server(e))
+            }
             Err(e) => return Err(from_mysql(&e, Scope::Upstream, "fail to read the end of the binlog")),
         }
     }

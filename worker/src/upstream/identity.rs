@@ -30,8 +30,7 @@ impl SourceIdentity {
         let variables: BTreeMap<String, String> =
             rows.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
         let version = variables.get("version").cloned().unwrap_or_default();
-        let flavor =
-            if version.to_lowercase().contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql };
+        let flavor = if version.to_lowercase().contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql };
         let server_id = variables.get("server_id").and_then(|v| v.parse().ok()).unwrap_or(0);
         Ok(Self { flavor, version, server_id, variables })
     }

@@ -3,7 +3,7 @@ mod connect;
 mod definitions;
 mod identity;
 
-pub use connect::{connect, opts};
 pub use crate::downstream::connect as connect_target;
+pub use connect::{connect, opts};
 pub use definitions::{Definition, Definitions};
 pub use identity::SourceIdentity;

@@ -40,7 +40,8 @@ async fn killed_while_writing(source: Flavor, gtid: bool) -> Result<()> {
                     n += 1;
                     conn.query_drop("BEGIN").await?;
                     conn.query_drop(format!("INSERT INTO shop.k (v) VALUES ({n}), ({n})")).await?;
-                    conn.query_drop(format!("INSERT INTO shop.n VALUES ({w}, {}), ({w}, {n})", n % 7)).await?;
+                    conn.query_drop(format!("INSERT INTO shop.n VALUES ({w}, {}), ({w}, {n})", n % 7))
+                        .await?;
                     conn.query_drop(format!("UPDATE shop.n SET v = v + 1 WHERE w = {w} LIMIT 1")).await?;
                     conn.query_drop("COMMIT").await?;
                     if n % 50 == 0 {
@@ -55,7 +56,9 @@ async fn killed_while_writing(source: Flavor, gtid: bool) -> Result<()> {
     for round in 1..=KILLS {
         let leader = scene.sync(1 + round, 1 + round, MetaStage::MetaCreated).await?;
         leader
-            .until("rows flow", Duration::from_secs(30), |s| s.sync.as_ref().is_some_and(|p| p.transactions > 20))
+            .until("rows flow", Duration::from_secs(30), |s| {
+                s.sync.as_ref().is_some_and(|p| p.transactions > 20)
+            })
             .await?;
         scene.worker().kill9()?;
         drop(leader);
@@ -93,7 +96,10 @@ async fn mariadb_position_killed_while_writing() -> Result<()> {
 async fn a_planned_stop_leaves_explicitly() -> Result<()> {
     let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
     let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
-    scene.source.run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1)"]).await?;
+    scene
+        .source
+        .run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1)"])
+        .await?;
     scene.caught_up().await?;
     let mut reports = leader.reports.clone();
     let (stopped, last) = tokio::join!(

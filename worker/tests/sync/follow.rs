@@ -20,7 +20,9 @@ async fn all_types(source: Flavor, target: Flavor, gtid: bool) -> Result<()> {
     same(&scene, "SELECT v, HEX(v), n FROM shop.nokey", "SELECT v, HEX(v), n FROM shop.nokey").await?;
     same(&scene, "SELECT * FROM shop.d2", "SELECT * FROM shop.d2").await?;
     same(&scene, "SELECT * FROM shop.emptied", "SELECT * FROM shop.emptied").await?;
-    let synced = leader.until("synced", crate::scene::CAUGHT_UP, |s| s.sync.as_ref().is_some_and(|p| p.synced)).await?;
+    let synced = leader
+        .until("synced", crate::scene::CAUGHT_UP, |s| s.sync.as_ref().is_some_and(|p| p.synced))
+        .await?;
     let progress = synced.sync.unwrap();
     assert_eq!(progress.rows_missed, 0);
     assert!(progress.total_rows > 20, "{progress:?}");
@@ -124,12 +126,18 @@ async fn filters_and_routes() -> Result<()> {
 async fn pause_and_resume_keep_every_row() -> Result<()> {
     let scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
     let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
-    scene.source.run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1), (1)"]).await?;
+    scene
+        .source
+        .run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1), (1)"])
+        .await?;
     scene.caught_up().await?;
     leader.change(|s| s.set_desired(Stage::Paused)).await?;
     let paused = leader.until_stage(Stage::Paused).await?;
     assert!(paused.released && paused.errors.is_empty(), "{paused:?}");
-    scene.source.run(&["INSERT INTO shop.n VALUES (2), (2)", "DELETE FROM shop.n WHERE v = 1 LIMIT 1"]).await?;
+    scene
+        .source
+        .run(&["INSERT INTO shop.n VALUES (2), (2)", "DELETE FROM shop.n WHERE v = 1 LIMIT 1"])
+        .await?;
     leader
         .change(|s| {
             s.set_desired(Stage::Running);

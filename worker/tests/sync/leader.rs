@@ -6,8 +6,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use dm_proto::worker::{
-    Assignment, Authority, BoundSource, CheckRequest, CheckResponse, Down, MetaStage, Ping, Report, Stage, Subtask,
-    SubtaskReport, Up, down, up, worker_session_client::WorkerSessionClient,
+    Assignment, Authority, BoundSource, CheckRequest, CheckResponse, Down, MetaStage, Ping, Report, Stage,
+    Subtask, SubtaskReport, Up, down, up, worker_session_client::WorkerSessionClient,
 };
 use dm_tests::wait_until_value;
 use tokio::{
@@ -48,7 +48,9 @@ impl Leader {
         let mut ups = client.session(ReceiverStream::new(stream)).await?.into_inner();
         let hello = ups.message().await?.context("no hello")?;
         let revision = match &hello.body {
-            Some(up::Body::Hello(h)) => h.seen.as_ref().filter(|s| s.term == term).map_or(1, |s| s.revision + 1),
+            Some(up::Body::Hello(h)) => {
+                h.seen.as_ref().filter(|s| s.term == term).map_or(1, |s| s.revision + 1)
+            }
             _ => 1,
         };
         let state = Arc::new(Mutex::new(State {
@@ -121,8 +123,12 @@ impl Leader {
         let mut reports = self.reports.clone();
         let seen = tokio::time::timeout(deadline, async {
             loop {
-                let found =
-                    reports.borrow_and_update().sources.iter().flat_map(|s| s.subtasks.clone()).find(|s| wanted(s));
+                let found = reports
+                    .borrow_and_update()
+                    .sources
+                    .iter()
+                    .flat_map(|s| s.subtasks.clone())
+                    .find(|s| wanted(s));
                 if let Some(found) = found {
                     return Ok::<_, anyhow::Error>(found);
                 }
@@ -132,7 +138,9 @@ impl Leader {
         .await;
         match seen {
             Ok(found) => found,
-            Err(_) => anyhow::bail!("waited {deadline:?} in vain for: {what}; last report: {:?}", *reports.borrow()),
+            Err(_) => {
+                anyhow::bail!("waited {deadline:?} in vain for: {what}; last report: {:?}", *reports.borrow())
+            }
         }
     }
 
@@ -142,7 +150,8 @@ impl Leader {
 
     /// Why the worker ended the session.
     pub async fn refusal(mut self) -> Result<String> {
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.ended.wait_for(Option::is_some)).await??;
+        let ended =
+            tokio::time::timeout(Duration::from_secs(20), self.ended.wait_for(Option::is_some)).await??;
         Ok(ended.clone().unwrap_or_default())
     }
 }

@@ -3,6 +3,7 @@
 
 mod crash;
 mod data;
+mod endure;
 mod follow;
 mod leader;
 mod refuse;

@@ -38,14 +38,18 @@ async fn an_older_epoch_is_reported_with_the_one_found() -> Result<()> {
     assert_eq!(seen.epoch_found, 7);
     assert_eq!(seen.errors[0].code, 51001, "{seen:?}");
     leader.assign(scene.bound(8, MetaStage::MetaCreated)).await?;
-    leader.until("it runs again", Duration::from_secs(30), |s| s.unit == "Sync" && s.errors.is_empty()).await?;
+    leader
+        .until("it runs again", Duration::from_secs(30), |s| s.unit == "Sync" && s.errors.is_empty())
+        .await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_without_binlog_fails_the_check_and_the_task() -> Result<()> {
     let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
-    scene.source = Database::start(Flavor::MariaDb, DatabaseOptions { binlog: false, ..DatabaseOptions::default() }).await?;
+    scene.source =
+        Database::start(Flavor::MariaDb, DatabaseOptions { binlog: false, ..DatabaseOptions::default() })
+            .await?;
     let request = CheckRequest {
         source_id: "s1".to_owned(),
         source_config: scene.source_config(),
@@ -62,12 +66,16 @@ async fn a_source_without_binlog_fails_the_check_and_the_task() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_privileges_is_told_which() -> Result<()> {
     let scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
-    scene.source.create_user("poor", "secret-word", "SELECT ON *.*").await?;
+    scene.source.create_user("poor", "secret-word", "SELECT").await?;
     let config = scene
         .source_config()
         .replace("user: root", "user: poor")
         .replace(scene.source.root_password(), "secret-word");
-    let request = CheckRequest { source_id: "s1".to_owned(), source_config: config.clone(), task_config: String::new() };
+    let request = CheckRequest {
+        source_id: "s1".to_owned(),
+        source_config: config.clone(),
+        task_config: String::new(),
+    };
     let answer = check(&scene.address, request).await?;
     let failed: Vec<_> = answer.items.iter().filter(|i| i.state == "failure").collect();
     assert_eq!(failed.len(), 1, "{failed:?}");

@@ -1,5 +1,8 @@
 //! A source, a target and a worker process.
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use dm_proto::worker::{BoundSource, MetaStage, Stage, Subtask};
@@ -18,6 +21,7 @@ pub struct Scene {
     pub target: Database,
     pub scratch: Scratch,
     worker: Option<Running>,
+    second: Option<Running>,
     pub address: String,
     rules: String,
     start: String,
@@ -26,14 +30,17 @@ pub struct Scene {
 impl Scene {
     pub async fn start(source: Flavor, target: Flavor, gtid: bool) -> Result<Self> {
         let options = DatabaseOptions { gtid, ..DatabaseOptions::default() };
-        let (source, target) =
-            tokio::try_join!(Database::start(source, options), Database::start(target, DatabaseOptions::default()))?;
+        let (source, target) = tokio::try_join!(
+            Database::start(source, options),
+            Database::start(target, DatabaseOptions::default())
+        )?;
         let address = format!("127.0.0.1:{}", free_port());
         let mut scene = Self {
             source,
             target,
             scratch: Scratch::new("worker")?,
             worker: None,
+            second: None,
             address,
             rules: String::new(),
             start: String::new(),
@@ -63,17 +70,26 @@ impl Scene {
     }
 
     pub fn start_worker(&mut self) -> Result<()> {
-        let log = self.log();
-        let running = Program::new(env!("CARGO_BIN_EXE_dm-worker"))
-            .args(["--name", "w1", "--worker-addr", &self.address, "--join", "127.0.0.1:1"])
-            .arg("--data-dir")
-            .arg(self.scratch.path().join("data"))
-            .arg("--log-file")
-            .arg(&log)
-            .output_to(self.scratch.path().join("output.log"))
-            .start()?;
-        self.worker = Some(running);
+        self.worker = Some(self.process("w1", &self.address, &self.log())?);
         Ok(())
+    }
+
+    /// Another worker process, `w2`; gives its address.
+    pub fn start_second(&mut self) -> Result<String> {
+        let address = format!("127.0.0.1:{}", free_port());
+        self.second = Some(self.process("w2", &address, &self.scratch.path().join("second.log"))?);
+        Ok(address)
+    }
+
+    fn process(&self, name: &str, address: &str, log: &Path) -> Result<Running> {
+        Program::new(env!("CARGO_BIN_EXE_dm-worker"))
+            .args(["--name", name, "--worker-addr", address, "--join", "127.0.0.1:1"])
+            .arg("--data-dir")
+            .arg(self.scratch.path().join(format!("data-{name}")))
+            .arg("--log-file")
+            .arg(log)
+            .output_to(self.scratch.path().join("output.log"))
+            .start()
     }
 
     pub fn log(&self) -> PathBuf {
@@ -153,7 +169,8 @@ impl Scene {
         wait_until(CAUGHT_UP, "the marker row at the target", || async {
             let mut conn = self.target.conn().await?;
             // The table itself comes with the stream.
-            let seen: Option<Option<i64>> = conn.query_first("SELECT MAX(id) FROM marker.m").await.unwrap_or(None);
+            let seen: Option<Option<i64>> =
+                conn.query_first("SELECT MAX(id) FROM marker.m").await.unwrap_or(None);
             conn.disconnect().await?;
             Ok(seen.flatten() >= Some(newest))
         })

@@ -101,9 +101,13 @@ pub fn no_timeout(flavor: Flavor) -> &'static str {
 /// The first column of the best NOT NULL unique key, when it is an integer.
 fn chunk_column(model: &TableModel) -> Option<String> {
     let usable = |key: &&Key| {
-        key.parts.first().and_then(|p| model.column(p.column.as_deref()?)).is_some_and(|c| !c.nullable && c.ty.kind.is_integer())
+        key.parts
+            .first()
+            .and_then(|p| model.column(p.column.as_deref()?))
+            .is_some_and(|c| !c.nullable && c.ty.kind.is_integer())
     };
-    let key = model.keys.iter().filter(|k| k.primary).chain(model.keys.iter().filter(|k| k.unique)).find(usable)?;
+    let key =
+        model.keys.iter().filter(|k| k.primary).chain(model.keys.iter().filter(|k| k.unique)).find(usable)?;
     let name = key.parts.first()?.column.as_deref()?;
     Some(format!("`{}`", name.replace('`', "``")))
 }

@@ -149,7 +149,9 @@ impl<'a> Pieces<'a> {
             .map_err(|e| unwritable(self.table, &e))?;
         self.statement_rows += 1;
         self.rows += 1;
-        if self.statement_rows >= STATEMENT_ROWS || self.statement.len() >= STATEMENT_BYTES.min(self.piece_bytes) {
+        if self.statement_rows >= STATEMENT_ROWS
+            || self.statement.len() >= STATEMENT_BYTES.min(self.piece_bytes)
+        {
             self.end_statement();
         }
         Ok((self.batch.sql_bytes() >= self.piece_bytes).then(|| self.end_piece(false)))

@@ -43,7 +43,10 @@ pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Pl
             sql: sql.into_bytes(),
             class: DdlClass::Repeatable,
             objects: vec![object],
-            session: vec!["SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'".into(), "SET NAMES utf8mb4".into()],
+            session: vec![
+                "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'".into(),
+                "SET NAMES utf8mb4".into(),
+            ],
         };
         attachment.ddl(step).await.map_err(|e| {
             target_failure(&context.process, &context.task, &context.source_id, &e)
@@ -60,7 +63,8 @@ fn rename(create: &str, source: &TableName, target: &TableName) -> Result<String
     let broken = |e: String| {
         Failure::new(Code::LoadFailed, format!("cannot rename the definition of {source} to {target}: {e}"))
     };
-    let statements = ddl::parse(create, SqlMode::default(), &source.schema).map_err(|e| broken(e.to_string()))?;
+    let statements =
+        ddl::parse(create, SqlMode::default(), &source.schema).map_err(|e| broken(e.to_string()))?;
     let [statement] = statements.as_slice() else {
         return Err(broken(format!("{} statements in one definition", statements.len())));
     };
@@ -83,7 +87,10 @@ pub async fn still_the_same(context: &SubtaskContext, plan: &Plan) -> Result<(),
         if !same {
             return Err(Failure::new(
                 Code::DumpFailed,
-                format!("the definition of {} changed while it was copied: the load starts over", table.source),
+                format!(
+                    "the definition of {} changed while it was copied: the load starts over",
+                    table.source
+                ),
             )
             .scope(Scope::Upstream)
             .next(Next::Retry));
@@ -106,7 +113,9 @@ mod tests {
 
     #[test]
     fn the_counter_of_a_table_is_no_change() {
-        let a = without_counter("CREATE TABLE `t` (`a` int) ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4");
+        let a = without_counter(
+            "CREATE TABLE `t` (`a` int) ENGINE=InnoDB AUTO_INCREMENT=12 DEFAULT CHARSET=utf8mb4",
+        );
         assert_eq!(a, "CREATE TABLE `t` (`a` int) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4");
         assert_ne!(a, without_counter("CREATE TABLE `t` (`b` int) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"));
     }

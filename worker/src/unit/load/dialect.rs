@@ -42,7 +42,9 @@ impl Target {
             .query_first("SELECT VERSION()")
             .await
             .map_err(|e| from_mysql(&e, Scope::Downstream, "read the version of the target"))?;
-        conn.disconnect().await.map_err(|e| from_mysql(&e, Scope::Downstream, "close a connection to the target"))?;
+        conn.disconnect()
+            .await
+            .map_err(|e| from_mysql(&e, Scope::Downstream, "close a connection to the target"))?;
         let mariadb = version.is_some_and(|v| v.to_lowercase().contains("mariadb"));
         Ok(Self::between(context.identity.flavor, if mariadb { Flavor::MariaDb } else { Flavor::MySql }))
     }
@@ -65,8 +67,13 @@ impl Target {
         let mut out = String::with_capacity(sql.len());
         let mut copied = 0;
         for token in tokens.iter().filter(|t| t.kind == lex::TokenKind::Word) {
-            let Some((from, to)) = self.collations.iter().find(|(from, _)| token.is_word(from)) else { continue };
-            warn!(from, to, "the target does not know a collation of the source and gets the one with the same rules");
+            let Some((from, to)) = self.collations.iter().find(|(from, _)| token.is_word(from)) else {
+                continue;
+            };
+            warn!(
+                from,
+                to, "the target does not know a collation of the source and gets the one with the same rules"
+            );
             out.push_str(&sql[copied..token.start]);
             out.push_str(to);
             copied = token.end;

@@ -108,7 +108,8 @@ impl Load<'_> {
         self.attachment.plan_load(&plan.records(), &encoded).await.map_err(|e| self.target(&e))?;
         definitions::create(self.context, self.attachment, &plan).await?;
         let Copied { rows, bytes } =
-            copy::copy(self.context, self.attachment, &mut snapshot.conn, &plan, &self.progress, &resume).await?;
+            copy::copy(self.context, self.attachment, &mut snapshot.conn, &plan, &self.progress, &resume)
+                .await?;
         self.attachment.drain().await.map_err(|e| self.target(&e))?;
         definitions::still_the_same(self.context, &plan).await?;
         let place = snapshot.position.clone();
@@ -122,15 +123,19 @@ impl Load<'_> {
     async fn settle(&self, record: &dm_target::DdlRecord) -> Result<(), Failure> {
         let decision = self.attachment.decide_ddl(record).await.map_err(|e| self.target(&e))?;
         let decision = decision.ok_or_else(|| {
-            Failure::internal(format!("a DDL of the load can't be settled: {}", String::from_utf8_lossy(&record.sql)))
+            Failure::internal(format!(
+                "a DDL of the load can't be settled: {}",
+                String::from_utf8_lossy(&record.sql)
+            ))
         })?;
         self.attachment.resolve_ddl(record, decision).await.map_err(|e| self.target(&e))
     }
 
     /// Empties what the cut load filled, or says why that can't be done.
     async fn start_over(&self, state: &LoadState) -> Result<Note, Failure> {
-        let note: Note = serde_json::from_slice(&state.note)
-            .map_err(|e| Failure::new(Code::CheckpointBroken, "the record of the cut load can't be read").cause(e))?;
+        let note: Note = serde_json::from_slice(&state.note).map_err(|e| {
+            Failure::new(Code::CheckpointBroken, "the record of the cut load can't be read").cause(e)
+        })?;
         let written = state.chunks.iter().any(|c| c.pieces > 0);
         if written && let Some(target) = note.targets.iter().find(|t| !t.may_empty) {
             let (task, source) = (&self.context.task, &self.context.source_id);
@@ -160,7 +165,8 @@ impl Load<'_> {
         before: Option<&Note>,
     ) -> Result<Note, Failure> {
         let mut conn = upstream::connect_target(&self.context.subtask).await?;
-        let mut note = Note { snapshot: format!("{} {} {}", place.file, place.pos, place.gtid_set), ..Note::default() };
+        let mut note =
+            Note { snapshot: format!("{} {} {}", place.file, place.pos, place.gtid_set), ..Note::default() };
         for table in &plan.tables {
             let target = &table.target;
             if note.targets.iter().any(|t| t.schema == target.schema && t.table == target.table) {
@@ -180,7 +186,9 @@ impl Load<'_> {
                 may_empty,
             });
         }
-        conn.disconnect().await.map_err(|e| from_mysql(&e, Scope::Downstream, "close a connection to the target"))?;
+        conn.disconnect()
+            .await
+            .map_err(|e| from_mysql(&e, Scope::Downstream, "close a connection to the target"))?;
         Ok(note)
     }
 

@@ -67,9 +67,17 @@ impl Plan {
             }
             let quoted = source.quoted();
             let create = show_create(conn, "TABLE", &quoted).await?;
-            let model = TableModel::parse_create(&create, SqlMode::default(), &source.schema, &TableDefaults::default()).map_err(|e| {
+            let model = TableModel::parse_create(
+                &create,
+                SqlMode::default(),
+                &source.schema,
+                &TableDefaults::default(),
+            )
+            .map_err(|e| {
                 Failure::new(Code::LoadFailed, format!("cannot read the definition of {quoted}: {e}"))
-                    .workaround("Please exclude the table with block-allow-list, or report its SHOW CREATE TABLE.")
+                    .workaround(
+                        "Please exclude the table with block-allow-list, or report its SHOW CREATE TABLE.",
+                    )
             })?;
             let chunks = ChunkPlan::make(conn, flavor, &quoted, &model, row_bytes.unwrap_or(0)).await?;
             plan.tables.push(LoadTable {
@@ -113,6 +121,7 @@ pub async fn show_create(conn: &mut Conn, kind: &str, object: &str) -> Result<St
         .await
         .map_err(|e| from_mysql(&e, Scope::Upstream, sql.clone()))?
         .and_then(|row| Some((row.get(0)?, row.get(1)?)));
-    row.map(|(_, create)| create)
-        .ok_or_else(|| Failure::new(Code::LoadFailed, format!("{sql} gave no definition")).scope(Scope::Upstream))
+    row.map(|(_, create)| create).ok_or_else(|| {
+        Failure::new(Code::LoadFailed, format!("{sql} gave no definition")).scope(Scope::Upstream)
+    })
 }

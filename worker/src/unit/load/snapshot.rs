@@ -50,7 +50,10 @@ impl Snapshot {
             .await
             .map_err(|e| upstream(&e, "read the snapshot's binlog position"))?;
         let find = |name: &str| {
-            rows.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).unwrap_or_default()
+            rows.iter()
+                .find(|(n, _)| n.eq_ignore_ascii_case(name))
+                .map(|(_, v)| v.clone())
+                .unwrap_or_default()
         };
         let (file, pos) = (find("Binlog_snapshot_file"), find("Binlog_snapshot_position"));
         let pos: u64 = pos.parse().map_err(|_| no_binlog())?;
@@ -62,7 +65,11 @@ impl Snapshot {
             .await
             .map_err(|e| upstream(&e, "read the GTID position of the snapshot"))?;
         let gtid_set = gtid_set.flatten().ok_or_else(no_binlog)?;
-        Ok(Self { conn, position: SnapshotPosition { file, pos, gtid_set }, method: "MariaDB consistent snapshot, no lock" })
+        Ok(Self {
+            conn,
+            position: SnapshotPosition { file, pos, gtid_set },
+            method: "MariaDB consistent snapshot, no lock",
+        })
     }
 
     async fn open_mysql(opts: &Opts) -> Result<Self, Failure> {

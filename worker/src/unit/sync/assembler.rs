@@ -140,7 +140,11 @@ impl Assembler {
         if let Some(open) = &self.open {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
-                format!("a transaction began at {} and has no end before {}", open.start.text(), self.place.text()),
+                format!(
+                    "a transaction began at {} and has no end before {}",
+                    open.start.text(),
+                    self.place.text()
+                ),
             ));
         }
         self.open = Some(Transaction {
@@ -186,7 +190,8 @@ impl Assembler {
             _ => {}
         }
         let place = self.place.text();
-        let statement = statement(query, &text, header).map_err(|f| f.context(format!("endLocation: [position: {place}]")))?;
+        let statement = statement(query, &text, header)
+            .map_err(|f| f.context(format!("endLocation: [position: {place}]")))?;
         let current = self.current(header, start);
         let kind = statement.statements.first().map(|s| s.kind);
         match kind {
@@ -195,7 +200,10 @@ impl Assembler {
             Some(DdlKind::StatementDml) => {
                 return Err(Failure::new(
                     Code::DmlStatement,
-                    format!("a change was logged as a statement, endLocation: [position: {place}], origin SQL: [{}]", short(&text)),
+                    format!(
+                        "a change was logged as a statement, endLocation: [position: {place}], origin SQL: [{}]",
+                        short(&text)
+                    ),
                 ));
             }
             _ => {}
@@ -225,7 +233,9 @@ impl Assembler {
         let Some(open) = &mut self.open else {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
-                format!("a row event at {place} belongs to no transaction: the start position is in the middle of one"),
+                format!(
+                    "a row event at {place} belongs to no transaction: the start position is in the middle of one"
+                ),
             ));
         };
         open.bytes += raw.len();
@@ -283,7 +293,11 @@ fn statement(query: &QueryEvent<'_>, text: &str, header: &EventHeader) -> Result
     let sql_mode = SqlMode::from_bits(vars.sql_mode.unwrap_or(0));
     let schema = String::from_utf8_lossy(query.schema);
     let statements = parse(text, sql_mode, &schema).map_err(|e| {
-        Failure::new(Code::DdlUnparseable, format!("origin SQL: [{}]: the statement can't be understood", short(text))).cause(e)
+        Failure::new(
+            Code::DdlUnparseable,
+            format!("origin SQL: [{}]: the statement can't be understood", short(text)),
+        )
+        .cause(e)
     })?;
     Ok(Statement {
         sql: text.to_owned(),

@@ -66,7 +66,8 @@ impl Changes {
         self.ordinal += count;
         let kind = rows.kind as u64;
         let seed = self.checksum ^ kind.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ count.rotate_left(17);
-        self.checksum = xxh3_64_with_seed(&rows.table.table, seed) ^ xxh3_64_with_seed(&rows.table.schema, seed);
+        self.checksum =
+            xxh3_64_with_seed(&rows.table.table, seed) ^ xxh3_64_with_seed(&rows.table.schema, seed);
     }
 
     fn inserts(&mut self, rows: &RowsEvent<'_>, table: &Table) -> Result<(), WriteError> {
@@ -139,10 +140,12 @@ fn failed(table: &Table, error: WriteError) -> Failure {
     match error {
         WriteError::Decode(error) => decode_failed(table, error),
         WriteError::ImageNotFull { .. } => {
-            Failure::new(Code::RowImageIncomplete, format!("rows of {} are not whole", table.source)).cause(error)
+            Failure::new(Code::RowImageIncomplete, format!("rows of {} are not whole", table.source))
+                .cause(error)
         }
         other => {
-            Failure::new(Code::ColumnCountMismatch, format!("a row of {} can't be written", table.source)).cause(other)
+            Failure::new(Code::ColumnCountMismatch, format!("a row of {} can't be written", table.source))
+                .cause(other)
         }
     }
 }

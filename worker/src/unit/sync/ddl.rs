@@ -20,7 +20,6 @@ pub struct Plan {
     pub pending: PendingDdl,
 }
 
-
 /// Splits, filters and routes one event.
 pub fn plan(
     statement: &Statement,
@@ -43,7 +42,9 @@ pub fn plan(
             match part.kind {
                 DdlKind::Skip(_) => continue,
                 _ if !part.tables.is_empty() && filtered(part, tables)? => continue,
-                DdlKind::CreateTableSelect => return Err(refuse("CREATE TABLE .. SELECT as a statement can't be replicated")),
+                DdlKind::CreateTableSelect => {
+                    return Err(refuse("CREATE TABLE .. SELECT as a statement can't be replicated"));
+                }
                 DdlKind::Unsupported(what) => return Err(refuse(what)),
                 _ => return Err(refuse("this statement can't be replicated")),
             }
@@ -116,7 +117,8 @@ fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failu
 /// The session that the statement ran in, as far as it changes its outcome. Text is canonical, so that quoting modes
 /// do not matter.
 fn session(statement: &Statement, collations: bool) -> Vec<String> {
-    let mut session = vec!["SET NAMES utf8mb4".to_owned(), format!("SET timestamp = {}", statement.timestamp)];
+    let mut session =
+        vec!["SET NAMES utf8mb4".to_owned(), format!("SET timestamp = {}", statement.timestamp)];
     if let Some(zone) = &statement.time_zone
         && zone.starts_with(['+', '-'])
     {
@@ -219,7 +221,11 @@ impl Work<'_> {
         let mut model = table.model()?;
         let sql = part.canonical().to_owned();
         model.apply_alter(&sql, SqlMode::from_bits(mode)).map_err(|e| {
-            Failure::new(Code::DdlUnparseable, format!("the change of {before} can't be followed: {}", short(&sql))).cause(e)
+            Failure::new(
+                Code::DdlUnparseable,
+                format!("the change of {before} can't be followed: {}", short(&sql)),
+            )
+            .cause(e)
         })?;
         table.altered.push(StoredDdl { sql, mode });
         if model.name == before {

@@ -5,7 +5,10 @@ use dm_binlog::{Decoder, Event};
 use dm_proto::error::Code;
 
 use super::reader::{connect_binlog, position_start};
-use crate::{failure::{Failure, Next}, subtask::SubtaskContext};
+use crate::{
+    failure::{Failure, Next},
+    subtask::SubtaskContext,
+};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The format description is the first real event that a dump sends.
@@ -23,8 +26,10 @@ impl PositionProof {
     pub async fn read(context: &SubtaskContext, file: &str) -> Result<Self, Failure> {
         match tokio::time::timeout(DEADLINE, Self::ask(context, file)).await {
             Ok(read) => read,
-            Err(_) => Err(Failure::new(Code::BinlogRead, format!("the beginning of {file} did not come in time"))
-                .next(Next::Unreachable)),
+            Err(_) => {
+                Err(Failure::new(Code::BinlogRead, format!("the beginning of {file} did not come in time"))
+                    .next(Next::Unreachable))
+            }
         }
     }
 

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use dm_binlog::{DecodeError, GtidSet};
 use dm_proto::error::{Code, Scope};
-use dm_replication::{BinlogClient, Password, ReplicationConfig, ReplicationError, ReplicationErrorKind, StartAt, Verdict};
+use dm_replication::{
+    BinlogClient, Password, ReplicationConfig, ReplicationError, ReplicationErrorKind, StartAt, Verdict,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinHandle,
@@ -34,7 +36,7 @@ type Item = (Result<Bytes, Failure>, Option<OwnedSemaphorePermit>);
 pub struct Reader {
     queue: mpsc::Receiver<Item>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
 }
 
 pub fn position_start(file: &str, pos: u64) -> StartAt {
@@ -112,7 +114,7 @@ impl Reader {
                 client.close().await;
             }
         });
-        Self { queue, stop, task }
+        Self { queue, stop, task: Some(task) }
     }
 
     /// The next event, only if it is at hand.
@@ -129,11 +131,20 @@ impl Reader {
     }
 
     /// Ends the connection and waits until it is closed.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
-        drop(self.queue);
-        // A panic of the task has been logged by the runtime.
-        let _ = self.task.await;
+        self.queue.close();
+        if let Some(task) = self.task.take() {
+            // A panic of the task has been logged by the runtime.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// Where the unit is dropped in the middle, the task still ends at once, and with it the connection.
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 

@@ -126,10 +126,9 @@ async fn gtids_of(
         Flavor::MariaDb => {
             let mut conn = upstream::connect(&context.source).await?;
             let sql = format!("SELECT BINLOG_GTID_POS({}, {pos})", dm_schema::quote_string(file));
-            let set: Option<Option<String>> = conn
-                .query_first(sql)
-                .await
-                .map_err(|e| from_mysql(&e, Scope::Upstream, "fail to ask for the GTIDs of the start position"))?;
+            let set: Option<Option<String>> = conn.query_first(sql).await.map_err(|e| {
+                from_mysql(&e, Scope::Upstream, "fail to ask for the GTIDs of the start position")
+            })?;
             // Nothing comes back for a file that does not exist; the empty text is the very beginning.
             set.flatten().ok_or_else(|| {
                 Failure::new(Code::PositionBeyondEnd, format!("the source has no position ({file}, {pos})"))
@@ -164,7 +163,9 @@ async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, 
     if at != pos {
         return Err(Failure::new(
             Code::PositionBeyondEnd,
-            format!("({file}, {pos}) is not the end of an event of the source's binlog; the next one is at {at}"),
+            format!(
+                "({file}, {pos}) is not the end of an event of the source's binlog; the next one is at {at}"
+            ),
         ));
     }
     Ok(set.to_string())
@@ -187,7 +188,11 @@ async fn source_has(tables: &mut Tables, applied: &GtidSet) -> Result<(), Failur
 }
 
 /// A DDL whose outcome the former owner did not record.
-async fn settle(context: &SubtaskContext, attachment: &Attachment, record: &DdlRecord) -> Result<(), Failure> {
+async fn settle(
+    context: &SubtaskContext,
+    attachment: &Attachment,
+    record: &DdlRecord,
+) -> Result<(), Failure> {
     let target = |e: TargetError| target_failure(&context.process, &context.task, &context.source_id, &e);
     let sql = String::from_utf8_lossy(&record.sql).into_owned();
     warn!(task = %context.task, source = %context.source_id, ddl = %sql, "the outcome of a DDL is not recorded: looking at the target's definitions");
@@ -204,7 +209,8 @@ async fn settle(context: &SubtaskContext, attachment: &Attachment, record: &DdlR
 /// A DDL that was about to run when the definitions were stored: it has run if its transaction is in the set.
 fn settle_pending(mut stored: StoredTables, executed: &ExecutedSet) -> StoredTables {
     let Some(pending) = stored.pending.take() else { return stored };
-    let ran = super::unit::parse_txn(&pending.transaction, executed).is_some_and(|txn| executed.contains(&txn));
+    let ran =
+        super::unit::parse_txn(&pending.transaction, executed).is_some_and(|txn| executed.contains(&txn));
     if !ran {
         return stored;
     }

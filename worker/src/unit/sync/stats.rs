@@ -138,8 +138,10 @@ impl SyncStats {
     pub fn acknowledged(&self, in_flight: u64, transactions: u64, rows_missed: u64) {
         let mut s = self.lock();
         let done = s.submitted.saturating_sub(in_flight);
-        while let Some(mark) = s.marks.pop_front_if(|m| m.number <= done) {
-            s.applied = mark.place;
+        while s.marks.front().is_some_and(|m| m.number <= done) {
+            if let Some(mark) = s.marks.pop_front() {
+                s.applied = mark.place;
+            }
         }
         s.transactions = transactions;
         s.rows_missed = rows_missed;
@@ -194,7 +196,11 @@ impl SyncStats {
             recent_tps: s.recent_tps,
             synced,
             seconds_behind: s.lag(),
-            receive_lag_seconds: if synced || s.received_timestamp == 0 { 0 } else { age(s.received_timestamp) },
+            receive_lag_seconds: if synced || s.received_timestamp == 0 {
+                0
+            } else {
+                age(s.received_timestamp)
+            },
             rows_missed: s.rows_missed,
             transactions: s.transactions,
             blocking_ddl: s.blocking_ddl.clone(),

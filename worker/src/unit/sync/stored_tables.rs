@@ -57,7 +57,8 @@ impl StoredTables {
             return Ok(Self::default());
         }
         serde_json::from_slice(bytes).map_err(|e| {
-            Failure::new(Code::CheckpointBroken, "the table definitions in the checkpoint can't be read").cause(e)
+            Failure::new(Code::CheckpointBroken, "the table definitions in the checkpoint can't be read")
+                .cause(e)
         })
     }
 
@@ -90,7 +91,8 @@ impl StoredTable {
     pub fn model(&self) -> Result<TableModel, Failure> {
         let name = self.name();
         let broken = |e: &dyn std::fmt::Display| {
-            Failure::new(Code::CheckpointBroken, format!("the definition of {name} can't be understood")).cause(e)
+            Failure::new(Code::CheckpointBroken, format!("the definition of {name} can't be understood"))
+                .cause(e)
         };
         let mode = SqlMode::from_bits(self.mode);
         let mut model = TableModel::parse_create(&self.create, mode, &name.schema, &TableDefaults::default())
@@ -111,7 +113,9 @@ mod tests {
         let name = TableName::new("a", "t");
         let mut stored = StoredTables::default();
         stored.add_created(&name, "CREATE TABLE `t` (`id` int NOT NULL, PRIMARY KEY (`id`))".to_owned());
-        stored.tables[0].altered.push(StoredDdl { sql: "ALTER TABLE `a`.`t` ADD COLUMN `v` int".to_owned(), mode: 0 });
+        stored.tables[0]
+            .altered
+            .push(StoredDdl { sql: "ALTER TABLE `a`.`t` ADD COLUMN `v` int".to_owned(), mode: 0 });
         let back = StoredTables::decode(&stored.encode()).unwrap();
         assert_eq!(back, stored);
         let model = back.tables[0].model().unwrap();

@@ -13,10 +13,7 @@ use super::{
     stored_tables::{StoredTable, StoredTables},
 };
 use crate::{
-    downstream::TargetDefinitions,
-    failure::Failure,
-    subtask::SubtaskContext,
-    unit::rules::Rules,
+    downstream::TargetDefinitions, failure::Failure, subtask::SubtaskContext, unit::rules::Rules,
     upstream::Definitions,
 };
 
@@ -176,7 +173,10 @@ impl Tables {
             Some(error) => mismatch(name, at, &error),
             None => Failure::new(
                 Code::TargetTableMissing,
-                format!("{name} has changes at {} and exists neither at the source nor, as {target}, at the target", at.text()),
+                format!(
+                    "{name} has changes at {} and exists neither at the source nor, as {target}, at the target",
+                    at.text()
+                ),
             ),
         })
     }

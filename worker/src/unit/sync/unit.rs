@@ -121,7 +121,11 @@ pub fn parse_txn(text: &str, executed: &ExecutedSet) -> Option<TxnId> {
         ExecutedSet::Position(_) => {
             let (generation, rest) = text.split_once('/')?;
             let (file, pos) = rest.rsplit_once(':')?;
-            Some(TxnId::Position { generation: generation.parse().ok()?, file: file.to_owned(), pos: pos.parse().ok()? })
+            Some(TxnId::Position {
+                generation: generation.parse().ok()?,
+                file: file.to_owned(),
+                pos: pos.parse().ok()?,
+            })
         }
     }
 }
