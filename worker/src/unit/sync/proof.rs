@@ -34,7 +34,7 @@ impl PositionProof {
     }
 
     async fn ask(context: &SubtaskContext, file: &str) -> Result<Self, Failure> {
-        let mut client = connect_binlog(context, position_start(file, 4), "proof").await?;
+        let mut client = connect_binlog(context, position_start(file, 4)).await?;
         let mut decoder = Decoder::new(context.identity.flavor);
         let mut created = None;
         for _ in 0..EVENTS {

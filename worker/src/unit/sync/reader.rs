@@ -27,7 +27,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ids of replicas made by this program; the upper part of the range, where people seldom put servers.
 const FIRST_SERVER_ID: u32 = 1_000_000_000;
-const SERVER_IDS: u64 = 3_000_000_000;
+const SERVER_IDS: u32 = 3_000_000_000;
 
 /// One event, which counts in the queue until it is taken out.
 type Item = (Result<Bytes, Failure>, Option<OwnedSemaphorePermit>);
@@ -47,27 +47,23 @@ pub fn gtid_start(set: GtidSet) -> StartAt {
     StartAt::Gtid(set)
 }
 
-/// The same number for the same subtask on every worker: the source ends the former connection when a new one comes.
-fn server_id(context: &SubtaskContext, purpose: &str) -> u32 {
-    let name = format!("{}\u{0}{}\u{0}{}\u{0}{purpose}", context.cluster_id, context.task, context.source_id);
-    let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SERVER_IDS;
-    let id = FIRST_SERVER_ID + u32::try_from(hash).unwrap_or(0);
-    if id == context.identity.server_id { id + 1 } else { id }
+/// Another number for every connection. With the same one the source would end the former connection first, and MariaDB
+/// lets the new one wait until that is done: `net_write_timeout`, a minute, where the former owner is frozen with a full
+/// socket. Nothing depends on the former connection's end: the target refuses what comes of it.
+fn server_id(source: u32) -> u32 {
+    let id = FIRST_SERVER_ID + rand::random_range(0..SERVER_IDS);
+    if id == source { id + 1 } else { id }
 }
 
-/// Opens a replication connection; a second one for the same purpose ends the first at the source.
-pub async fn connect_binlog(
-    context: &SubtaskContext,
-    start: StartAt,
-    purpose: &str,
-) -> Result<BinlogClient, Failure> {
+/// Opens a replication connection.
+pub async fn connect_binlog(context: &SubtaskContext, start: StartAt) -> Result<BinlogClient, Failure> {
     let from = &context.source.from;
     let config = ReplicationConfig {
         host: from.host.clone(),
         port: from.port,
         user: from.user.clone(),
         password: Password::new(from.password.expose()),
-        server_id: server_id(context, purpose),
+        server_id: server_id(context.identity.server_id),
         flavor: context.identity.flavor,
         heartbeat: HEARTBEAT,
         read_timeout: READ_TIMEOUT,

@@ -140,7 +140,7 @@ async fn gtids_of(
 
 /// MySQL: every GTID before the position stands in the file's head and its events.
 async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, Failure> {
-    let mut client = connect_binlog(context, position_start(file, 4), "scan").await?;
+    let mut client = connect_binlog(context, position_start(file, 4)).await?;
     let mut decoder = Decoder::new(Flavor::MySql);
     let mut set = GtidSet::new(Flavor::MySql);
     let mut at = 4;

@@ -73,7 +73,7 @@ async fn follow(
 ) -> Result<(), Failure> {
     let beginning = async {
         let start = prepare(context, attachment, resume).await?;
-        let client = connect_binlog(context, start.at.clone(), "sync").await?;
+        let client = connect_binlog(context, start.at.clone()).await?;
         Ok::<_, Failure>((start, client))
     };
     let (start, client) = tokio::select! {
