@@ -28,7 +28,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#packages[@]} -gt 0 ] || packages=(--workspace)
+# Tests run a worker with test switches (worker/src/test_switches.rs); a plain or release build never has them.
+switches=(--features dm-worker/test-switches) features=()
+case " ${packages[*]-} " in
+    '  ') packages=(--workspace) features=("${switches[@]}") ;;
+    *' dm-worker '*) features=("${switches[@]}") ;;
+esac
 
 export RAFT_DM_CACHE=${RAFT_DM_CACHE:-$HOME/.cache/raft-dm}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RAFT_DM_CACHE/target}
@@ -62,22 +67,30 @@ if [ -n "$lint" ]; then
     end
     begin 'clippy'
     cargo clippy --locked "${packages[@]}" --all-targets -- -D warnings
+    if [ ${#features[@]} -gt 0 ]; then
+        cargo clippy --locked -p dm-worker --features test-switches -- -D warnings
+    fi
     end
 fi
 if [ -n "$test" ]; then
     begin 'build'
     # End-to-end tests start the programs of every room, whichever packages are tested.
-    cargo build --locked --bins --workspace
+    cargo build --locked --bins --workspace "${switches[@]}"
+    # Links: building the tests of some packages may put a plain worker in the place of this one.
+    export DM_BIN_DIR=$CARGO_TARGET_DIR/test-bins
+    rm -rf "$DM_BIN_DIR"
+    mkdir "$DM_BIN_DIR"
+    ln "$CARGO_TARGET_DIR"/debug/{dm-master,dm-worker,dmctl,dm-chaos} "$DM_BIN_DIR"
     end
     begin 'tests'
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked "${packages[@]}" --no-fail-fast --no-tests=warn \
+        cargo nextest run --locked "${packages[@]}" "${features[@]+"${features[@]}"}" --no-fail-fast --no-tests=warn \
             --test-threads "$jobs" "${filters[@]+"${filters[@]}"}"
     else
         # A filter of `cargo test` is one word: several are several runs.
         for filter in "${filters[@]+"${filters[@]}"}" ''; do
             [ -n "$filter" ] || [ ${#filters[@]} -eq 0 ] || continue
-            cargo test --locked "${packages[@]}" --all-targets --no-fail-fast -- \
+            cargo test --locked "${packages[@]}" "${features[@]+"${features[@]}"}" --all-targets --no-fail-fast -- \
                 --test-threads "$jobs" ${filter:+"$filter"}
         done
     fi

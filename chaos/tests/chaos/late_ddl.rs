@@ -8,8 +8,11 @@ use crate::late::{FENCE_ALONE, NOTHING, Thawed, setup};
 use crate::scene::{LONG, Scene};
 
 impl Scene {
-    async fn late_truncate(&self, failpoint: &str) -> Result<Thawed> {
+    async fn late_truncate(&mut self, failpoint: &str) -> Result<Thawed> {
         self.prove(3).await?;
+        // The writers rest for a moment: the former owner must be thawed before its idle connections end.
+        self.rest().await?;
+        self.flow(0).await?;
         self.proofs_are(3).await?;
         let (worker, owner) = (self.rig.worker().await?, self.owner().await?);
         self.arm(&worker, failpoint)?;
@@ -17,6 +20,7 @@ impl Scene {
         self.held(&worker, failpoint).await?;
         self.rig.cluster.freeze(&worker)?;
         ensure!(self.proofs().await? == 3, "the held TRUNCATE has been sent");
+        self.write().await?;
         self.bound_elsewhere(&worker).await?;
         self.taken_over(owner).await?;
         self.proofs_are(0).await?;
@@ -40,7 +44,7 @@ impl Scene {
 /// Held before its first packet: the fence refuses the intent, and the statement is never sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_truncate_is_refused() -> Result<()> {
-    let scene = Scene::start(setup(FENCE_ALONE)).await?;
+    let mut scene = Scene::start(setup(FENCE_ALONE)).await?;
     let outcome = async {
         let thawed = scene.late_truncate("before_intent").await?;
         scene.refused(&thawed, "of lane -1").await?;
@@ -54,7 +58,7 @@ async fn late_truncate_is_refused() -> Result<()> {
 /// Held between the intent and the statement: its connection is gone before the new owner looks.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_truncate_meets_a_killed_connection() -> Result<()> {
-    let scene = Scene::start(setup("")).await?;
+    let mut scene = Scene::start(setup("")).await?;
     let outcome = async {
         let thawed = scene.late_truncate("before_ddl").await?;
         let line = scene.logged(&thawed.worker, thawed.log_from, &["WARN", "target"]).await?;
@@ -67,7 +71,7 @@ async fn late_truncate_meets_a_killed_connection() -> Result<()> {
 }
 
 async fn noticed(failpoint: &str, broken: &'static str, what: &str) -> Result<()> {
-    let scene = Scene::start(setup(broken)).await?;
+    let mut scene = Scene::start(setup(broken)).await?;
     let outcome = async {
         scene.late_truncate(failpoint).await?;
         scene.proofs_are(0).await
