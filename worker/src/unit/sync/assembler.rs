@@ -45,6 +45,17 @@ pub struct Transaction {
     standalone: bool,
 }
 
+/// What the first event of a group says of its rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// BEGIN may follow, or a single statement.
+    Open,
+    /// Ends with a commit; there is no BEGIN event.
+    Begun,
+    /// The next event is the whole of it.
+    Standalone,
+}
+
 /// Holds the transaction that is being read.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -95,8 +106,8 @@ impl Assembler {
         }
         let before = self.moved(header);
         match event {
-            Event::Gtid(gtid) => self.begin(gtid.gtid.clone(), header, before, false),
-            Event::AnonymousGtid(_) => self.begin(None, header, before, false),
+            Event::Gtid(gtid) => self.begin(gtid.gtid.clone(), header, before, Head::Open),
+            Event::AnonymousGtid(_) => self.begin(None, header, before, Head::Open),
             Event::MariaGtid(gtid) => {
                 if gtid.xid.is_some() {
                     return Err(self.unsupported(header, "an XA transaction"));
@@ -104,7 +115,8 @@ impl Assembler {
                 if gtid.flags_extra & ALTER_HALVES != 0 {
                     return Err(self.unsupported(header, "a two-phase ALTER (binlog_alter_two_phase)"));
                 }
-                self.begin(Some(gtid.gtid.clone()), header, before, gtid.is_standalone())
+                let head = if gtid.is_standalone() { Head::Standalone } else { Head::Begun };
+                self.begin(Some(gtid.gtid.clone()), header, before, head)
             }
             Event::Query(query) => self.query(header, query, before),
             Event::Xid(_) => self.finish(header).map(Some),
@@ -135,7 +147,7 @@ impl Assembler {
         gtid: Option<Gtid>,
         header: &EventHeader,
         start: Place,
-        standalone: bool,
+        head: Head,
     ) -> Result<Option<Transaction>, Failure> {
         if let Some(open) = &self.open {
             return Err(Failure::new(
@@ -151,8 +163,8 @@ impl Assembler {
             gtid,
             timestamp: header.timestamp,
             start,
-            standalone,
-            begun: false,
+            standalone: head == Head::Standalone,
+            begun: head == Head::Begun,
             ..Transaction::default()
         });
         Ok(None)
@@ -208,19 +220,22 @@ impl Assembler {
             }
             _ => {}
         }
-        if current.begun && !statement.statements.iter().any(|s| s.rows_follow) {
-            // Inside a transaction only what leaves no trace in data may come.
-            if matches!(kind, Some(DdlKind::Skip(_))) {
-                return Ok(None);
-            }
-            return Err(self.unsupported(header, &format!("a DDL inside a transaction: {}", short(&text))));
+        // CREATE TABLE .. SELECT: the table, then its rows, in one group that a commit ends.
+        let creates = statement.statements.iter().all(|s| s.rows_follow || s.kind == DdlKind::CreateTable);
+        let first = current.ddl.is_none() && current.events.is_empty();
+        if !current.begun && first {
+            current.ddl = Some(statement);
+            return self.finish(header).map(Some);
         }
-        let rows_follow = statement.statements.iter().any(|s| s.rows_follow);
-        if current.ddl.is_some() {
-            return Err(self.unsupported(header, "two DDLs in one transaction"));
+        if creates && first {
+            current.ddl = Some(statement);
+            return Ok(None);
         }
-        current.ddl = Some(statement);
-        if rows_follow { Ok(None) } else { self.finish(header).map(Some) }
+        // Otherwise only what leaves no trace in data may come inside a transaction.
+        if matches!(kind, Some(DdlKind::Skip(_))) {
+            return Ok(None);
+        }
+        Err(self.unsupported(header, &format!("a DDL inside a transaction: {}", short(&text))))
     }
 
     fn row_event(

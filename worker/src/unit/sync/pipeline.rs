@@ -82,15 +82,23 @@ impl<'a> Pipeline<'a> {
         loop {
             let event = match reader.try_next() {
                 Some(event) => event?,
-                None => {
-                    // Caught up: nothing waits for company.
-                    self.flush().await?;
+                None if self.batcher.is_empty() => {
                     self.context.status.sync.set_drained(true);
                     tokio::select! {
                         event = reader.next() => event?,
                         () = self.context.drain.cancelled() => return Ok(()),
                     }
                 }
+                None => tokio::select! {
+                    biased;
+                    // Caught up: nothing waits for company. While every lane is busy it costs no time to wait for more.
+                    () = self.attachment.idle_lane() => {
+                        self.flush().await?;
+                        continue;
+                    }
+                    event = reader.next() => event?,
+                    () = self.context.drain.cancelled() => return self.flush().await,
+                },
             };
             if self.context.drain.is_cancelled() {
                 return self.flush().await;

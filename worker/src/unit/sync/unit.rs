@@ -1,5 +1,8 @@
 //! The unit itself: starts, watches, drains.
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use dm_binlog::Gtid;
 use dm_target::{Attachment, ExecutedSet, Resume, TxnId};
@@ -40,17 +43,18 @@ impl Unit for SyncUnit {
         let metrics = context.process.metrics.sync.of(&context.task, &context.source_id);
         let target = |e| target_failure(&context.process, &context.task, &context.source_id, &e);
         let keeper = SchemaKeeper::default();
+        let counted = AtomicU64::new(0);
         let end = tokio::select! {
             biased;
             error = attachment.failed() => Err(target(error)),
-            error = keeper.run(&attachment, || observe(context, &attachment, &metrics)) => Err(target(error)),
+            error = keeper.run(&attachment, || observe(context, &attachment, &metrics, &counted)) => Err(target(error)),
             end = Box::pin(follow(context, &attachment, &resume, &keeper, &metrics)) => end,
         };
         match end {
             Ok(()) => {
                 keeper.write(&attachment).await.map_err(target)?;
                 attachment.close().await.map_err(target)?;
-                observe(context, &attachment, &metrics);
+                observe(context, &attachment, &metrics, &counted);
                 Ok(UnitEnd::Drained)
             }
             Err(failure) => {
@@ -88,7 +92,12 @@ async fn follow(
 }
 
 /// Moves what the attachment knows into progress and metrics.
-fn observe(context: &SubtaskContext, attachment: &Attachment, metrics: &SubtaskSyncMetrics) {
+fn observe(
+    context: &SubtaskContext,
+    attachment: &Attachment,
+    metrics: &SubtaskSyncMetrics,
+    counted: &AtomicU64,
+) {
     let stats = attachment.stats();
     let sync = &context.status.sync;
     sync.acknowledged(stats.in_flight, stats.transactions, stats.rows_missed);
@@ -106,8 +115,8 @@ fn observe(context: &SubtaskContext, attachment: &Attachment, metrics: &SubtaskS
     metrics.applied_file.set(applied.file_number());
     metrics.applied_pos.set(i64::try_from(applied.pos).unwrap_or(i64::MAX));
     metrics.rows_missed.set(i64::try_from(stats.rows_missed).unwrap_or(i64::MAX));
-    let before = metrics.finished_transactions.get();
-    // A new attachment counts from 0 again.
+    // The attachment counts from 0; what was counted of it before is in the metric already.
+    let before = counted.swap(stats.transactions, Ordering::Relaxed);
     metrics.finished_transactions.inc_by(stats.transactions.saturating_sub(before));
 }
 
