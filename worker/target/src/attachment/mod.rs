@@ -101,6 +101,19 @@ impl Attachment {
         if sent { Ok(()) } else { Err(shared.reason()) }
     }
 
+    /// Waits until fewer batches are in flight than there are lanes, or the attachment is dead: the time to cut the next
+    /// batch. Cut earlier, it would only wait behind others, and stay small.
+    pub async fn idle_lane(&self) {
+        let lanes = u64::from(self.shared.spec.lanes);
+        let mut in_flight = self.shared.in_flight.subscribe();
+        tokio::select! {
+            biased;
+            () = self.shared.dead.cancelled() => {}
+            // The sender lives as long as the attachment.
+            _ = in_flight.wait_for(|n| *n < lanes) => {}
+        }
+    }
+
     /// Waits until every batch is acknowledged.
     pub async fn drain(&self) -> Result<(), TargetError> {
         self.shared.drained().await
