@@ -108,6 +108,8 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
 
 async fn fill(conn: &mut Conn, rows: u32) -> Result<()> {
     conn.query_drop(format!("CREATE DATABASE {SCHEMA}")).await?;
+    // The sequence engine's tables are looked for in the default database.
+    conn.query_drop(format!("USE {SCHEMA}")).await?;
     for table in 0..TABLES {
         conn.query_drop(format!("CREATE TABLE {SCHEMA}.t{table} {CREATE}")).await?;
         conn.query_drop(format!(
