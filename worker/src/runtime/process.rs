@@ -1,5 +1,5 @@
 //! What every part of the process shares.
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dm_proto::{
     config::WorkerConfig,
@@ -39,6 +39,8 @@ pub struct Process {
     /// Sessions that are open now.
     pub sessions: watch::Sender<usize>,
     assignment: watch::Sender<Option<Arc<Assignment>>>,
+    /// One assignment at a time is compared with what was obeyed and taken up.
+    taking: Mutex<()>,
 }
 
 impl Process {
@@ -54,6 +56,7 @@ impl Process {
             closed: CancellationToken::new(),
             sessions: watch::Sender::new(0),
             assignment: watch::Sender::new(None),
+            taking: Mutex::new(()),
         }
     }
 
@@ -87,6 +90,10 @@ impl Process {
                 ours: self.incarnation,
             });
         }
+        // Sessions of a former and a present leader may be open at once: what was admitted a moment ago on this one
+        // must not take the place of what the other one has brought since.
+        let _one = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.authority.admit(Some(authority))?;
         self.contact.set_grace(assignment.master_loss_grace_ms);
         self.assignment.send_if_modified(|current| {
             let differs = current.as_deref() != Some(&assignment);
@@ -103,5 +110,38 @@ impl Process {
         });
         self.board.set_obeyed(authority.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dm_proto::config::WorkerFile;
+
+    use super::*;
+
+    #[test]
+    fn an_assignment_that_was_overtaken_between_admission_and_taking_up_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = WorkerFile {
+            name: Some("w".into()),
+            worker_addr: Some("127.0.0.1:8262".into()),
+            join: Some("127.0.0.1:8261".into()),
+            ..WorkerFile::default()
+        };
+        let authority = AuthorityStore::open(dir.path()).unwrap();
+        let process = Process::new(file.validate().unwrap(), authority, Metrics::new("w").unwrap());
+        let at = |term| Authority { cluster_id: "c".into(), term, revision: 1 };
+        let assignment = |grace| Assignment {
+            worker: "w".into(),
+            incarnation: process.incarnation,
+            master_loss_grace_ms: grace,
+            ..Default::default()
+        };
+        process.admit(Some(&at(5))).unwrap();
+        process.admit(Some(&at(6))).unwrap();
+        process.obey(&at(6), assignment(6)).unwrap();
+        assert!(matches!(process.obey(&at(5), assignment(5)), Err(NotTaken::Refused(_))));
+        let taken = process.assignments().borrow().clone().unwrap();
+        assert_eq!(taken.master_loss_grace_ms, 6, "the later leader's stays");
     }
 }

@@ -8,10 +8,14 @@ use tonic::service::Routes;
 use super::{http, session::SessionService};
 use crate::runtime::Process;
 
+/// Largest message of a master: assignments are whole, with the files of every task.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
 /// Serves both protocols on the listener; ends when `process.closed` is cancelled.
 pub async fn serve(process: Arc<Process>, listener: TcpListener) -> std::io::Result<()> {
     let closed = process.closed.clone();
-    let service = WorkerSessionServer::new(SessionService::new(Arc::clone(&process)));
+    let service = WorkerSessionServer::new(SessionService::new(Arc::clone(&process)))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let app = Routes::new(service).into_axum_router().merge(http::router(process));
     axum::serve(listener, app).with_graceful_shutdown(closed.cancelled_owned()).await
 }

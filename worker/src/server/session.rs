@@ -49,8 +49,8 @@ impl WorkerSession for SessionService {
                 Ok(()) => info!(?peer, "session ended"),
                 Err(status) => {
                     warn!(?peer, reason = status.message(), "session refused");
-                    // A leader that is already gone doesn't need the reason.
-                    let _ = out.send(Err(status)).await;
+                    // A leader that is already gone, or does not read, doesn't need the reason.
+                    let _ = out.try_send(Err(status));
                 }
             }
         });

@@ -29,6 +29,21 @@ async fn stale_and_foreign_leaders_are_refused() -> Result<()> {
     Ok(())
 }
 
+/// The files of many tasks travel in one message, which is larger than gRPC's default bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_of_many_large_files_is_taken_up() -> Result<()> {
+    let scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    let leader = scene.leader(1).await?;
+    let mut sources = scene.bound(1, MetaStage::MetaNone);
+    sources[0].subtasks.clear();
+    sources[0].config.push_str(&format!("\n# {}\n", "x".repeat(5 << 20)));
+    leader.assign(sources).await?;
+    let mut reports = leader.reports.clone();
+    let taken = reports.wait_for(|r| r.sources.iter().any(|s| s.epoch == 1));
+    tokio::time::timeout(Duration::from_secs(20), taken).await??;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_epoch_is_reported_with_the_one_found() -> Result<()> {
     let scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
