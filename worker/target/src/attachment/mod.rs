@@ -21,6 +21,7 @@ use crate::load::LoadChunk;
 use crate::resume::{CheckpointUpdate, Resume, StartPoint, TargetStats};
 use crate::shared::{Shared, State};
 use crate::spec::TargetSpec;
+use crate::txn::TxnId;
 
 /// All target connections of one source: opened together, dead together. Methods may be called concurrently;
 /// `submit`, `ddl`, `begin` and `finish_load` are for the one caller who has the source's order.
@@ -81,7 +82,8 @@ impl Attachment {
             });
         }
         let number = state.tracker.push(batch.txns.clone(), Some(permit))?;
-        if batch.has_no_statements() {
+        // The end of a transaction whose parts are on their way joins with them, even if nothing is left of it.
+        if batch.has_no_statements() && forced_lane(&state, &batch).is_none() {
             // Nothing of it is in the target, so nothing can be lost: after a crash it is read and filtered again.
             let count = state.tracker.ack(number)?;
             state.stats.transactions += count;
@@ -266,14 +268,15 @@ fn forced_lane(state: &State, batch: &Batch) -> Option<u32> {
     if let Some(mark) = &batch.chunk {
         return state.chunk_lanes.get(&mark.chunk).copied();
     }
-    let txn = batch.part.as_ref().map(|p| &p.txn).or_else(|| batch.txns.first())?;
+    let concerns =
+        |txn: &TxnId| batch.part.as_ref().is_some_and(|p| p.txn == *txn) || batch.txns.contains(txn);
     if let Some((open, lane)) = &state.part_lane
-        && open == txn
+        && concerns(open)
     {
         return Some(*lane);
     }
     // A part that an earlier attachment has applied: its mark is on this lane.
-    let marked = state.lane_done.iter().position(|d| d.part.as_ref().is_some_and(|p| p.txn == *txn))?;
+    let marked = state.lane_done.iter().position(|d| d.part.as_ref().is_some_and(|p| concerns(&p.txn)))?;
     u32::try_from(marked).ok()
 }
 

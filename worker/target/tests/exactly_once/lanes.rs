@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dm_target::{
-    Attachment, Batch, CheckpointUpdate, ExecutedSet, Mode, StartPoint, TargetError, TargetSpec,
+    Attachment, Batch, CheckpointUpdate, ExecutedSet, Mode, PartMark, StartPoint, TargetError, TargetSpec,
 };
 use dm_tests::Flavor;
 use mysql_async::prelude::Queryable as _;
@@ -168,4 +168,46 @@ async fn done_is_bounded_and_fewer_lanes_keep_what_more_lanes_did() {
     attachment.close().await.unwrap();
     let rows: Vec<i32> = conn.query("SELECT lane FROM dm_meta.bounded_lane ORDER BY lane").await.unwrap();
     assert_eq!(rows, [-1, 0, 1]);
+}
+
+/// The last rows of a large transaction left with a part: what completes it has no statement of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_not_complete_before_its_parts() {
+    let db = server(Flavor::MariaDb).await;
+    let mode = gtid_mode(Flavor::MariaDb);
+    prepare(&db, "parts", mode).await;
+    let spec = spec(&db, "parts", 1, mode);
+    let (attachment, _) = Attachment::take_over(spec.clone()).await.unwrap();
+    attachment.begin(start(&spec)).await.unwrap();
+    let mut other = db.conn().await.unwrap();
+    other.query_drop("BEGIN").await.unwrap();
+    other.query_drop("UPDATE parts.acc SET n = n WHERE id = 1").await.unwrap();
+    let large = History::txn(mode, 1, 1);
+    let mut part = account(mode, "parts", 1, 1);
+    part.txns.clear();
+    part.part = Some(PartMark { txn: large.clone(), ordinal: 1, checksum: 7 });
+    attachment.submit(part.clone()).await.unwrap();
+    let mut end = Batch::new();
+    end.txns.push(large.clone());
+    attachment.submit(end.clone()).await.unwrap();
+    dm_tests::wait_until(Duration::from_secs(30), "the part to wait", async || {
+        Ok(attachment.stats().retries > 0)
+    })
+    .await
+    .unwrap();
+    assert!(!attachment.executed().contains(&large));
+    attachment.checkpoint(CheckpointUpdate::default()).await.unwrap();
+    // A crash now must not lose the part.
+    drop(attachment);
+    other.query_drop("ROLLBACK").await.unwrap();
+    let (attachment, resume) = Attachment::take_over(spec).await.unwrap();
+    assert!(!resume.executed.contains(&large));
+    if resume.parts.is_empty() {
+        attachment.submit(part).await.unwrap();
+    }
+    attachment.submit(end).await.unwrap();
+    attachment.drain().await.unwrap();
+    assert!(attachment.executed().contains(&large));
+    attachment.close().await.unwrap();
+    assert_eq!(read(&db, "parts").await.accounts[&1], 2);
 }
