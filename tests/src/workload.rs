@@ -27,11 +27,14 @@ pub struct WorkloadOptions {
     pub connections: u32,
     /// Seed of the writers' choices.
     pub seed: u64,
+    /// One of so many transactions changes `heap`. It has no unique key, so whoever applies the changes in parallel has
+    /// to keep all of these transactions in their order.
+    pub heap_in: u64,
 }
 
 impl Default for WorkloadOptions {
     fn default() -> Self {
-        Self { schema: "work".to_owned(), tps: 200, connections: 4, seed: 1 }
+        Self { schema: "work".to_owned(), tps: 200, connections: 4, seed: 1, heap_in: 1 }
     }
 }
 
@@ -239,6 +242,9 @@ fn transaction(random: &mut StdRng, options: &WorkloadOptions, writer: u32, seri
         8 => format!("UPDATE IGNORE {s}.items SET code={} WHERE code={};", code(n + 5000), code(n)),
         _ => format!("DELETE FROM {s}.items WHERE code={};", code(n)),
     };
+    if !serial.is_multiple_of(options.heap_in.max(1)) {
+        return sql + "COMMIT";
+    }
     let key = writer * 100 + random.random_range(0..20);
     sql += &match random.random_range(0..4) {
         0 | 1 => format!("INSERT INTO {s}.heap VALUES ({key}, 'h', NULL), ({key}, 'H', NULL);"),

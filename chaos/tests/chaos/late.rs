@@ -11,6 +11,11 @@ pub const FENCE_ALONE: &str = "no_kill,no_ddl_wait";
 /// Nothing keeps a late writer off.
 pub const NOTHING: &str = "no_epoch,no_seq,no_kill,no_ddl_wait";
 
+/// What a worker logs when the target refuses a packet.
+pub const REFUSED: &[&str] = &["packet refused by the target's fence (error 1242)", "of lane "];
+/// What a worker logs when it finds another owner at the target.
+pub const FENCED: &[&str] = &["another owner has taken over"];
+
 /// The former owner, thawed.
 pub struct Thawed {
     pub worker: String,
@@ -45,29 +50,32 @@ impl Scene {
         self.thawed(worker, owner.1, "before_send")
     }
 
-    /// Lets the frozen worker go on.
+    /// Lets the frozen worker go on. The master is frozen instead, or it might tell the worker in time that it has lost
+    /// the source: now only the target does.
     pub fn thawed(&self, worker: String, attempt: u64, failpoint: &str) -> Result<Thawed> {
         let log_from = self.log_length(&worker)?;
+        self.rig.cluster.freeze("m1")?;
         self.release(&worker, failpoint)?;
         self.rig.cluster.thaw(&worker)?;
         Ok(Thawed { worker, log_from, attempt })
     }
 
-    /// The server has refused a packet of the thawed worker with error 1242: in its log and in its metric.
-    pub async fn refused(&self, thawed: &Thawed, connection: &str) -> Result<()> {
-        let line = self.logged(&thawed.worker, thawed.log_from, &["(error 1242)", connection]).await?;
+    /// The target has refused the thawed worker: these words in its log, and its metric. The master goes on then.
+    pub async fn refused(&self, thawed: &Thawed, words: &[&str]) -> Result<()> {
+        let line = self.logged(&thawed.worker, thawed.log_from, words).await?;
         println!("the thawed worker: {line}");
         wait_until(LONG, "the refusal in the metric", async || {
             Ok(self.metric(&thawed.worker, "dm_target_refused_packets_total").await? >= 1.0)
         })
-        .await
+        .await?;
+        self.rig.cluster.thaw("m1")
     }
 
     /// How many packets of the thawed worker the target has received since its log was turned on.
     async fn arrived(&self, thawed: &Thawed) -> Result<u64> {
         let sql = format!(
             "SELECT COUNT(*) FROM mysql.general_log WHERE argument LIKE '%{TASK}_lane%`attempt` = {}%' \
-             AND argument NOT LIKE '%general_log%'{}",
+             AND argument NOT LIKE '%`lane` = -1 %' AND argument NOT LIKE '%general_log%'{}",
             thawed.attempt,
             // MySQL logs each statement of a packet, MariaDB the packet.
             if self.rig.target.flavor() == Flavor::MariaDb {
@@ -93,7 +101,7 @@ async fn refused(source: Flavor, target: Flavor) -> Result<()> {
     let mut scene = Scene::start(Setup { source, target, ..setup(FENCE_ALONE) }).await?;
     let outcome = async {
         let thawed = scene.late_packet().await?;
-        scene.refused(&thawed, "of lane ").await?;
+        scene.refused(&thawed, REFUSED).await?;
         ensure!(scene.arrived(&thawed).await? > 0, "the late packet never came to the target");
         scene.flow(600).await?;
         let found = scene.proofs().await?;
@@ -121,8 +129,7 @@ async fn late_packet_meets_a_killed_connection() -> Result<()> {
     let mut scene = Scene::start(setup("")).await?;
     let outcome = async {
         let thawed = scene.late_packet().await?;
-        let line = scene.logged(&thawed.worker, thawed.log_from, &["WARN", "target"]).await?;
-        println!("the thawed worker: {line}");
+        scene.refused(&thawed, FENCED).await?;
         scene.flow(600).await?;
         let found = scene.proofs().await?;
         ensure!(found == 3, "{found} rows of the packet that was sent late");
@@ -139,7 +146,8 @@ async fn without_the_fence_a_late_packet_is_noticed() -> Result<()> {
     let mut scene = Scene::start(setup(NOTHING)).await?;
     let outcome = async {
         scene.late_packet().await?;
-        scene.proofs_are(6).await
+        scene.proofs_are(6).await?;
+        scene.rig.cluster.thaw("m1")
     }
     .await;
     scene.explained(outcome)?;

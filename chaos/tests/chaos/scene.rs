@@ -120,19 +120,21 @@ impl Scene {
         cluster.dmctl(&["start-task", &file.display().to_string()]).await?.success()?;
         self.rig.wait_syncing(LONG).await?;
         self.flow(500).await?;
-        let lanes: Option<u64> = self
-            .at_target(&format!(
-                "SELECT COUNT(*) FROM dm_meta.{TASK}_lane WHERE stream=0 AND lane>=0 AND seq>0"
-            ))
-            .await?;
-        ensure!(lanes == Some(4), "{lanes:?} lanes are at work");
-        Ok(())
+        let lanes = format!("SELECT COUNT(*) FROM dm_meta.{TASK}_lane WHERE stream=0 AND lane>=0 AND seq>0");
+        wait_until(LONG, "four lanes at work", async || Ok(self.at_target::<u64>(&lanes).await? == Some(4)))
+            .await
     }
 
     /// Starts the writers.
     pub async fn write(&mut self) -> Result<()> {
-        let options =
-            WorkloadOptions { schema: SCHEMA.to_owned(), tps: TPS, connections: 4, seed: self.written.0 };
+        let options = WorkloadOptions {
+            schema: SCHEMA.to_owned(),
+            tps: TPS,
+            connections: 4,
+            seed: self.written.0,
+            // Rare enough that the other transactions keep all lanes busy side by side.
+            heap_in: 20,
+        };
         self.load = Some(Workload::start(self.rig.source.opts(), options).await?);
         self.writing_since = Instant::now();
         Ok(())
@@ -155,8 +157,9 @@ impl Scene {
             wait_until(LONG, "the writers to go on", async || Ok(load.committed() >= until)).await?;
         }
         let now: Vec<(u32, u64)> = self.rig.source.conn().await?.query(SERIALS).await?;
+        let target = tokio::sync::Mutex::new(self.rig.target.conn().await?);
         wait_until(LONG, "the target to follow", async || {
-            let there: Vec<(u32, u64)> = self.rig.target.conn().await?.query(SERIALS).await?;
+            let there: Vec<(u32, u64)> = target.lock().await.query(SERIALS).await?;
             ensure!(
                 there.len() == now.len() && there.iter().zip(&now).all(|(t, n)| t.1 >= n.1),
                 "serials at the source {now:?}, at the target {there:?}"
@@ -225,6 +228,7 @@ impl Scene {
     async fn check(&mut self, what: &str) -> Result<()> {
         self.rest().await?;
         let began = Instant::now();
+        self.flow(0).await?;
         let diff = self.rig.wait_equal(&[SCHEMA]).await?;
         ensure!(diff.is_equal(), "{diff}");
         let caught_up = began.elapsed();
