@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
@@ -24,6 +25,8 @@ const ANSWER_MAX_BYTES: usize = 256 << 20;
 const PROBE: &str = "/raftdm.Probe/Answer";
 /// Asks `start-task` to take over another cluster's progress tables; DM's message has no field for it.
 const ADOPT_META: &str = "raftdm-adopt-meta";
+/// Says that the request may have been carried out before, so that stopping what is gone already is no error.
+const REPEATED: &str = "raftdm-repeated";
 
 /// What goes with a request besides its message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,8 +69,9 @@ impl Masters {
         match first {
             Err(status) if again(&status) => {
                 self.client = first_that_answers(&self.addresses).await?;
-                let second = send(self.client.clone(), request(message, options)).await;
-                Ok(second?.into_inner())
+                let mut second = request(message, options);
+                second.metadata_mut().insert(REPEATED, MetadataValue::from_static("true"));
+                Ok(send(self.client.clone(), second).await?.into_inner())
             }
             other => Ok(other?.into_inner()),
         }
@@ -80,7 +84,7 @@ fn request<Q>(message: Q, options: CallOptions) -> Request<Q> {
         request.set_timeout(timeout);
     }
     if options.adopt_meta {
-        request.metadata_mut().insert(ADOPT_META, tonic::metadata::MetadataValue::from_static("true"));
+        request.metadata_mut().insert(ADOPT_META, MetadataValue::from_static("true"));
     }
     request
 }

@@ -3,9 +3,9 @@
 use crate::args::Line;
 use crate::commands::Context;
 use crate::failure::Failure;
-use crate::words;
+use crate::{say, words};
 use clap::{CommandFactory, Parser};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Longest line that is read.
@@ -17,8 +17,7 @@ pub async fn run(context: &mut Context) -> Result<(), Failure> {
     let mut input = BufReader::new(tokio::io::stdin());
     loop {
         if terminal {
-            print!("\u{1b}[31m»\u{1b}[0m ");
-            std::io::stdout().flush().map_err(Failure::message)?;
+            say("\u{1b}[31m»\u{1b}[0m ");
         }
         let mut bytes = Vec::new();
         let mut bounded = tokio::io::AsyncReadExt::take(&mut input, LINE_MAX_BYTES);
@@ -29,7 +28,7 @@ pub async fn run(context: &mut Context) -> Result<(), Failure> {
         let words = match words::split(&line) {
             Ok(words) => words,
             Err(why) => {
-                println!("fail to split: {why}");
+                say(&format!("fail to split: {why}\n"));
                 continue;
             }
         };
@@ -39,16 +38,15 @@ pub async fn run(context: &mut Context) -> Result<(), Failure> {
             Some(_) => {}
         }
         match execute(context, &words).await {
-            Ok(text) => print!("{text}"),
+            Ok(text) => say(&text),
             Err(failure) => {
                 let (out, error) = failure.texts();
-                print!("{out}");
+                say(&out);
                 if !error.is_empty() {
-                    print!("fail to run: [{}]\n{error}", words.join(" "));
+                    say(&format!("fail to run: [{}]\n{error}", words.join(" ")));
                 }
             }
         }
-        std::io::stdout().flush().map_err(Failure::message)?;
     }
 }
 

@@ -71,11 +71,16 @@ fn finish(result: Result<String, Failure>) -> u8 {
             (out, error, failure.exit_code())
         }
     };
-    print!("{out}");
-    eprint!("{error}");
-    // A reader that went away is no failure of the command.
-    let _ = std::io::stdout().flush();
+    say(&out);
+    // Where nobody reads errors there is nobody to tell.
+    let _ = std::io::stderr().write_all(error.as_bytes());
     code
+}
+
+/// Prints at once. A reader that went away (`| head -1`) is no failure of the command.
+fn say(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Exit code of the signal that came: TERM is a wish, and so is Ctrl-C at the prompt; the others are failures.

@@ -111,6 +111,29 @@ async fn unavailable_is_tried_once_more_and_nothing_else_is() {
     assert_eq!(run.err, "Error: rpc error: code = Unknown desc = [code=38043] no leader\n");
 }
 
+/// The masters then know that a task which is not there may have been stopped by the first request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_sent_again_says_so() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    *master.unavailable.lock().unwrap() = 1;
+    let run = dmctl(&["--master-addr", &address, "stop-task", "task1"]).await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(master.calls(), ["Delete task1 []", "Delete task1 [] again"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_went_away_is_no_failure() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dmctl"));
+    command.args(["--master-addr", &address, "list-member"]).stderr(Stdio::piped());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).output().await.unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_carry_what_was_asked() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use crate::args::{StartTask, TaskArgs};
 use crate::client::CallOptions;
 use crate::failure::Failure;
 use crate::jsonpb;
+use crate::say;
 use dm_proto::config::TaskConfig;
 use dm_proto::pb::{OperateTaskRequest, OperateTaskResponse, StartTaskRequest, StartTaskResponse, TaskOp};
 
@@ -73,7 +74,7 @@ pub(super) async fn operate(
     match send(context, op, name.clone(), sources).await {
         Ok(answer) => jsonpb::print(&answer, "OperateTaskResponse"),
         Err(failure) => {
-            println!("can not {} task {name}", op.as_str_name().to_lowercase());
+            say(&format!("can not {} task {name}\n", op.as_str_name().to_lowercase()));
             Err(failure)
         }
     }

@@ -86,8 +86,9 @@ master! {
             &self,
             request: Request<pb::OperateTaskRequest>,
         ) -> Result<Response<pb::OperateTaskResponse>, Status> {
+            let repeated = if request.metadata().contains_key("raftdm-repeated") { " again" } else { "" };
             let r = request.into_inner();
-            self.note(format!("{:?} {} {:?}", r.op(), r.name, r.sources)).await?;
+            self.note(format!("{:?} {} {:?}{repeated}", r.op(), r.name, r.sources)).await?;
             if r.name == "boom" {
                 return Err(Status::unknown("[code=38043] no leader"));
             }

@@ -32,6 +32,8 @@ pub type Client = MasterClient<Channel>;
 const MAX_HOPS: u32 = 3;
 /// Longest life of a call, whatever it waits for.
 const CALL_DEADLINE: Duration = Duration::from_secs(120);
+/// Wait for a leader where none answered for long; what dmctl needs for itself fits into the rest of a second.
+const IMPATIENCE: Duration = Duration::from_millis(800);
 /// Between attempts.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Largest request or answer between masters.
@@ -84,8 +86,26 @@ pub struct Forwarder {
 /// What one attempt came to.
 enum Attempt<T> {
     Answered(Result<Response<T>, Status>),
-    /// No leader took it; why, for the log.
-    NoLeader(String),
+    /// No leader answered; why, for the log.
+    NoLeader {
+        reason: String,
+        /// It may have been carried out all the same.
+        perhaps_done: bool,
+    },
+    /// The master that should know has waited for a leader already.
+    GaveUp,
+}
+
+impl<T> Attempt<T> {
+    /// Nobody has begun to carry it out.
+    fn not_begun(reason: impl Into<String>) -> Self {
+        Self::NoLeader { reason: reason.into(), perhaps_done: false }
+    }
+
+    /// It was cut off.
+    fn cut_off(reason: impl Into<String>) -> Self {
+        Self::NoLeader { reason: reason.into(), perhaps_done: true }
+    }
 }
 
 impl Forwarder {
@@ -114,11 +134,11 @@ impl Forwarder {
                 match Desk::open(&self.node).await {
                     Ok(desk) => self.here(desk, &call, &message, &local).await,
                     Err(Problem::NotLeader) => self.there(&call, &message, &remote).await,
-                    Err(problem) => Attempt::NoLeader(format!("{problem:?}")),
+                    Err(problem) => Attempt::not_begun(format!("{problem:?}")),
                 }
             };
             let left = CALL_DEADLINE.saturating_sub(begun.elapsed());
-            let reason = match tokio::time::timeout(left, attempt).await {
+            let (reason, perhaps_done) = match tokio::time::timeout(left, attempt).await {
                 Err(_) => {
                     return Err(Status::unknown(
                         Error::new(
@@ -132,7 +152,8 @@ impl Forwarder {
                     *self.leader_answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                     return answer;
                 }
-                Ok(Attempt::NoLeader(reason)) => reason,
+                Ok(Attempt::GaveUp) => return Err(no_leader()),
+                Ok(Attempt::NoLeader { reason, perhaps_done }) => (reason, perhaps_done),
             };
             let since = *without_leader.get_or_insert_with(Instant::now);
             if self.node.stopping.is_cancelled() || since.elapsed() >= self.patience(since) {
@@ -140,20 +161,21 @@ impl Forwarder {
                 return Err(no_leader());
             }
             debug!(%reason, "no leader yet");
-            call.metadata.insert(REPEATED, "true".into());
+            if perhaps_done {
+                call.metadata.insert(REPEATED, "true".into());
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// While a leader answered of late an election may be running, and is worth waiting for.
+    /// While a leader answered of late an election may be running, and is worth waiting for. Otherwise the majority is
+    /// more likely gone, and people are told so within a second.
     fn patience(&self, since: Instant) -> Duration {
         let answered = *self.leader_answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let leadership = self.node.consensus.leadership();
-        let known = leadership.borrow().leader.is_some();
         let patience = self.node.settings.timing.election_patience;
-        match since.saturating_duration_since(answered) < patience * 5 || known {
+        match since.saturating_duration_since(answered) < patience * 5 {
             true => patience,
-            false => patience / 4,
+            false => patience.min(IMPATIENCE),
         }
     }
 
@@ -167,11 +189,11 @@ impl Forwarder {
         let end = desk.tenure.end.clone();
         // A handler must not go on for a leader that has lost its office.
         tokio::select! {
-            () = end.cancelled() => Attempt::NoLeader("this member lost the leadership".into()),
+            () = end.cancelled() => Attempt::cut_off("this member lost the leadership"),
             answer = local(desk, call.clone(), message.clone()) => match answer {
                 Ok(response) => Attempt::Answered(Ok(response)),
                 Err(Problem::Refused(error)) => Attempt::Answered(Err(Status::unknown(error.to_string()))),
-                Err(problem) => Attempt::NoLeader(format!("{problem:?}")),
+                Err(problem) => Attempt::cut_off(format!("{problem:?}")),
             },
         }
     }
@@ -185,14 +207,14 @@ impl Forwarder {
         let mut leadership = self.node.consensus.leadership();
         let now = leadership.borrow_and_update().clone();
         let Some(leader) = now.leader.filter(|_| !now.is_leader) else {
-            return Attempt::NoLeader("no leader is known".into());
+            return Attempt::not_begun("no leader is known");
         };
         if call.hops >= MAX_HOPS {
-            return Attempt::Answered(Err(no_leader()));
+            return Attempt::GaveUp;
         }
         let channel = match self.channel(&leader) {
             Ok(channel) => channel,
-            Err(error) => return Attempt::NoLeader(error.to_string()),
+            Err(error) => return Attempt::not_begun(error.to_string()),
         };
         let client = MasterClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -205,13 +227,23 @@ impl Forwarder {
             answer = answer => match answer {
                 // Not executed, or cut off: the leader died or another one was elected.
                 Err(status) if status.code() == tonic::Code::Unavailable || is_transport(&status) => {
-                    Attempt::NoLeader(format!("{}: {status}", leader.client_addr))
+                    Attempt::cut_off(format!("{}: {status}", leader.client_addr))
                 }
-                Err(status) if status.message().contains("code=38043") => Attempt::NoLeader(status.message().into()),
+                Err(status) if status.message().contains("code=38043") => match self.leads_still(&leader) {
+                    true => Attempt::GaveUp,
+                    false => Attempt::cut_off(status.message()),
+                },
                 answer => Attempt::Answered(answer),
             },
-            _ = other_leader => Attempt::NoLeader("another leader was elected meanwhile".into()),
+            _ = other_leader => Attempt::cut_off("another leader was elected meanwhile"),
         }
+    }
+
+    /// Whether nobody else is known to lead by now.
+    fn leads_still(&self, leader: &Member) -> bool {
+        let leadership = self.node.consensus.leadership();
+        let now = leadership.borrow();
+        !now.is_leader && now.leader.as_ref().is_some_and(|m| m.id == leader.id)
     }
 
     /// A lazily connected channel to a master; a dead one reconnects by itself.

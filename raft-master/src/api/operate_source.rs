@@ -15,6 +15,7 @@ use tracing::info;
 use super::{
     check::{self, NotRun, first_failure},
     desk::Desk,
+    forward::Call,
     rows::{bad, good, row},
 };
 use crate::{node::now_ms, problem::Problem};
@@ -24,11 +25,15 @@ const FREE: &str = "source is added but there is no free worker to bound";
 const LATCH: Duration = Duration::from_secs(10);
 
 /// Answers; what is wrong with the request is in `msg`.
-pub async fn handle(desk: Desk, request: OperateSourceRequest) -> Result<OperateSourceResponse, Problem> {
+pub async fn handle(
+    desk: Desk,
+    call: Call,
+    request: OperateSourceRequest,
+) -> Result<OperateSourceResponse, Problem> {
     let op = SourceOp::try_from(request.op).unwrap_or(SourceOp::InvalidSourceOp);
     let answer = match op {
         SourceOp::StartSource => create(&desk, &request).await,
-        SourceOp::StopSource => stop(&desk, &request).await,
+        SourceOp::StopSource => stop(&desk, &call, &request).await,
         SourceOp::ShowSource => show(&desk, &request),
         SourceOp::UpdateSource => Err(Problem::Refused(Error::new(
             Code::InvalidOperation,
@@ -187,7 +192,11 @@ async fn wait_bound(desk: &Desk, source_id: &str) -> Result<CommonWorkerResponse
     }
 }
 
-async fn stop(desk: &Desk, request: &OperateSourceRequest) -> Result<Vec<CommonWorkerResponse>, Problem> {
+async fn stop(
+    desk: &Desk,
+    call: &Call,
+    request: &OperateSourceRequest,
+) -> Result<Vec<CommonWorkerResponse>, Problem> {
     let _latch = desk.tenure.latch.lock("sources", LATCH).await.ok_or_else(busy)?;
     let mut ids: BTreeSet<String> = request.source_id.iter().cloned().collect();
     for yaml in &request.config {
@@ -195,6 +204,14 @@ async fn stop(desk: &Desk, request: &OperateSourceRequest) -> Result<Vec<CommonW
     }
     if ids.is_empty() {
         return Err(Error::new(Code::InvalidOperation, "operate-source stop needs a source").into());
+    }
+    let mut rows = Vec::new();
+    if call.is_repeated() {
+        // The first attempt removed them, and its answer was lost.
+        let gone: Vec<String> =
+            desk.state(|state| ids.iter().filter(|id| !state.sources.contains_key(*id)).cloned().collect());
+        rows.extend(gone.iter().map(|id| good(id, "")));
+        ids.retain(|id| !gone.contains(id));
     }
     for id in &ids {
         let (known, tasks) = desk.state(|state| {
@@ -211,7 +228,6 @@ async fn stop(desk: &Desk, request: &OperateSourceRequest) -> Result<Vec<CommonW
             return Err(Error::new(Code::SourceHasTasks, message).into());
         }
     }
-    let mut rows = Vec::new();
     for id in &ids {
         let binding = desk.binding(id);
         let removed = desk.propose(Body::RemoveSource(RemoveSource { source_id: id.clone() })).await?;

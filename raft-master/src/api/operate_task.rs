@@ -12,7 +12,6 @@ use tracing::info;
 use super::{
     desk::Desk,
     forward::Call,
-    rows::good,
     wait::{Expected, wait_for},
 };
 use crate::problem::Problem;
@@ -56,11 +55,20 @@ async fn operate(
         )
     })?;
     let stops = matches!(op, TaskOp::Stop | TaskOp::Delete);
-    if stops && call.is_repeated() && !desk.state(|state| state.tasks.contains_key(task)) {
-        // The first attempt stopped it, and the leader that knew was lost before it could say so.
-        return Ok(request.sources.iter().map(|id| good(id, "")).collect());
+    let mut request = request.clone();
+    let mut rows = Vec::new();
+    if stops && call.is_repeated() {
+        // The first attempt stopped them, and its answer was lost.
+        let (there, gone) = stopped_before(desk, &request);
+        let index = desk.node.state(|_, index| index);
+        let gone = gone.into_iter().map(|id| (id, Expected::Stopped { index })).collect();
+        rows = wait_for(desk, task, gone, desk.node.settings.timing.rpc).await?;
+        if there.is_empty() {
+            return Ok(rows);
+        }
+        request.sources = there;
     }
-    let sources = sources(desk, request)?;
+    let sources = sources(desk, &request)?;
     let expected = match op {
         TaskOp::Pause => set_stage(desk, task, &sources, Stage::Paused).await?,
         TaskOp::Resume => set_stage(desk, task, &sources, Stage::Running).await?,
@@ -71,7 +79,20 @@ async fn operate(
         }
     };
     info!(%task, op = op.as_str_name(), ?sources, "task is operated");
-    wait_for(desk, task, expected, desk.node.settings.timing.rpc).await
+    rows.extend(wait_for(desk, task, expected, desk.node.settings.timing.rpc).await?);
+    Ok(rows)
+}
+
+/// The sources of the request, or of the task, that the task still has, and those of the request that it has no more.
+fn stopped_before(desk: &Desk, request: &OperateTaskRequest) -> (Vec<String>, Vec<String>) {
+    desk.state(|state| {
+        let has = |id: &String| state.tasks.get(&request.name).is_some_and(|t| t.subtasks.contains_key(id));
+        if request.sources.is_empty() {
+            let all = state.tasks.get(&request.name).map(|t| t.subtasks.keys().cloned().collect());
+            return (all.unwrap_or_default(), Vec::new());
+        }
+        request.sources.iter().cloned().partition(has)
+    })
 }
 
 /// The sources meant: those named, or all of the task.

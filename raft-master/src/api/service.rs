@@ -106,8 +106,8 @@ impl Master for MasterService {
         self.forwarder
             .serve(
                 request,
-                |desk, _, message| {
-                    Box::pin(async move { answered(operate_source::handle(desk, message).await) })
+                |desk, call, message| {
+                    Box::pin(async move { answered(operate_source::handle(desk, call, message).await) })
                 },
                 |mut master, request| Box::pin(async move { master.operate_source(request).await }),
             )

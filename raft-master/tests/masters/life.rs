@@ -1,6 +1,9 @@
 //! The ordinary life of sources and tasks, always through a master that is no leader.
 use dm_proto::{
-    pb::{OperateSourceRequest, SourceOp, Stage, TaskOp, UnitType, sub_task_status::Status as Detail},
+    pb::{
+        OperateSourceRequest, OperateTaskRequest, SourceOp, Stage, TaskOp, UnitType,
+        sub_task_status::Status as Detail,
+    },
     worker::{MetaStage, ProcessError},
 };
 
@@ -96,4 +99,36 @@ async fn a_higher_epoch_in_a_target_is_overtaken_by_the_same_worker() {
     assert!(answer.result, "{answer:?}");
     worker.with(|s| s.epoch_in_target = 5000);
     assert_eq!(worker.wait_epoch_above("s1", 5000).await, 5001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_sent_again_after_a_lost_answer_is_done() {
+    let cluster = Cluster::start(1).await;
+    let _worker = FakeWorker::join(&cluster, "w1", 101).await;
+    assert!(cluster.create_source(files::source("s1")).await.0);
+    assert!(cluster.start_task(files::task("t1", &["s1"]), &[]).await.result);
+    assert!(cluster.operate(TaskOp::Delete, "t1").await.result);
+    let mut rpc = cluster.via_follower().await;
+    let stop =
+        OperateTaskRequest { op: TaskOp::Delete.into(), name: "t1".into(), sources: vec!["s1".into()] };
+    let new = rpc.operate_task(stop.clone()).await.unwrap().into_inner();
+    assert!(!new.result && new.msg.contains("has no source or not exist"), "{new:?}");
+    let again = rpc.operate_task(repeated(stop)).await.unwrap().into_inner();
+    assert!(again.result && again.sources.len() == 1 && again.sources[0].result, "{again:?}");
+    let stop = OperateSourceRequest {
+        op: SourceOp::StopSource.into(),
+        source_id: vec!["s1".into()],
+        ..Default::default()
+    };
+    assert!(rpc.operate_source(stop.clone()).await.unwrap().into_inner().result);
+    assert!(!rpc.operate_source(stop.clone()).await.unwrap().into_inner().result);
+    let again = rpc.operate_source(repeated(stop)).await.unwrap().into_inner();
+    assert!(again.result && again.sources[0].result, "{again:?}");
+}
+
+/// As dmctl marks a request that it sends a second time.
+fn repeated<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("raftdm-repeated", tonic::metadata::MetadataValue::from_static("true"));
+    request
 }

@@ -28,19 +28,39 @@ async fn term_hands_leadership_over_and_frees_the_port() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_majority_the_answer_is_no_leader() {
-    let mut cluster = Cluster::start(3).await;
+async fn without_a_majority_a_follower_says_no_leader() {
+    let cluster = Cluster::start(3).await;
     let left = cluster.follower().await;
+    no_leader(cluster, left).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_majority_a_leader_says_no_leader() {
+    let cluster = Cluster::start(3).await;
+    let left = cluster.leader().await;
+    no_leader(cluster, left).await;
+}
+
+/// All but one are killed: the answer is "no leader", within a second once an election is no longer likely.
+async fn no_leader(mut cluster: Cluster, left: usize) {
     let mut rpc = cluster.masters[left].rpc().await.unwrap();
     assert!(rpc.list_member(ListMemberRequest::default()).await.unwrap().into_inner().result);
     for i in (0..3).filter(|i| *i != left) {
         cluster.masters[i].kill9();
     }
-    let asked = Instant::now();
-    let status = rpc.list_member(ListMemberRequest::default()).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unknown);
-    assert!(status.message().contains("[code=38043:class=dm-master:scope=internal:level=high], Message: master is not leader, and can't forward request to leader"), "{status:?}");
-    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    let killed = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let status = rpc.list_member(ListMemberRequest::default()).await.unwrap_err();
+        let took = asked.elapsed();
+        println!("no leader after {} ms", took.as_millis());
+        assert_eq!(status.code(), tonic::Code::Unknown);
+        assert!(status.message().contains("[code=38043:class=dm-master:scope=internal:level=high], Message: master is not leader, and can't forward request to leader"), "{status:?}");
+        if took < Duration::from_secs(1) {
+            break;
+        }
+        assert!(killed.elapsed() < Duration::from_secs(20), "still {took:?} for one answer");
+    }
     for i in (0..3).filter(|i| *i != left) {
         cluster.masters[i].restart();
     }
