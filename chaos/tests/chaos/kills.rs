@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use dm_tests::Flavor;
 
+use crate::pause::FENCED;
 use crate::scene::{Scene, Setup};
 
 async fn leader_killed(source: Flavor, target: Flavor) -> Result<()> {
@@ -67,16 +68,15 @@ async fn worker_frozen_and_thawed() -> Result<()> {
     let mut scene = Scene::start(Setup { masters: 3, ..Setup::default() }).await?;
     let outcome = async {
         let (old, owner) = (scene.rig.worker().await?, scene.owner().await?);
-        scene.rig.cluster.freeze(&old)?;
+        scene.freeze_unaware(&old)?;
         let new = scene.bound_elsewhere(&old).await?;
         let (epoch, _) = scene.taken_over(owner).await?;
         ensure!(epoch > owner.0, "epoch {epoch} after {}", owner.0);
         scene.flow(600).await?;
         let from = scene.log_length(&old)?;
         scene.rig.cluster.thaw(&old)?;
-        // Its connections are closed, and whatever it tried meanwhile was refused; either way it says so.
-        let line = scene.logged(&old, from, &["target", "WARN"]).await?;
-        println!("the thawed worker: {line}");
+        // Its connections are closed; it tries anew with the epoch that it knows, and learns who owns the target.
+        scene.refused(&old, from, FENCED).await?;
         scene.flow(600).await?;
         scene.rig.cluster.wait_ready().await?;
         ensure!(scene.owner().await?.0 == epoch, "the thawed worker has taken the target back");

@@ -2,19 +2,15 @@
 
 use anyhow::{Result, ensure};
 use dm_chaos::rig::TASK;
-use dm_tests::{Flavor, compare_databases, wait_until};
+use dm_tests::{Flavor, compare_databases};
 
-use crate::scene::{LONG, SCHEMA, Scene, Setup};
+use crate::pause::{FENCED, REFUSED};
+use crate::scene::{SCHEMA, Scene, Setup};
 
 /// Nobody kills the former owner's connections, as where the privilege is missing: the fence stands alone.
 pub const FENCE_ALONE: &str = "no_kill,no_ddl_wait";
 /// Nothing keeps a late writer off.
 pub const NOTHING: &str = "no_epoch,no_seq,no_kill,no_ddl_wait";
-
-/// What a worker logs when the target refuses a packet.
-pub const REFUSED: &[&str] = &["packet refused by the target's fence (error 1242)", "of lane "];
-/// What a worker logs when it finds another owner at the target.
-pub const FENCED: &[&str] = &["another owner has taken over"];
 
 /// The former owner, thawed.
 pub struct Thawed {
@@ -40,7 +36,7 @@ impl Scene {
         self.arm(&worker, "before_send")?;
         self.prove(3).await?;
         self.held(&worker, "before_send").await?;
-        self.rig.cluster.freeze(&worker)?;
+        self.freeze_unaware(&worker)?;
         ensure!(self.proofs().await? == 0, "the held packet has been sent");
         self.rig.target.run(&["SET GLOBAL log_output='TABLE'", "SET GLOBAL general_log=ON"]).await?;
         self.write().await?;
@@ -50,25 +46,12 @@ impl Scene {
         self.thawed(worker, owner.1, "before_send")
     }
 
-    /// Lets the frozen worker go on. The master is frozen instead, or it might tell the worker in time that it has lost
-    /// the source: now only the target does.
+    /// Lets the frozen worker go on.
     pub fn thawed(&self, worker: String, attempt: u64, failpoint: &str) -> Result<Thawed> {
         let log_from = self.log_length(&worker)?;
-        self.rig.cluster.freeze("m1")?;
         self.release(&worker, failpoint)?;
         self.rig.cluster.thaw(&worker)?;
         Ok(Thawed { worker, log_from, attempt })
-    }
-
-    /// The target has refused the thawed worker: these words in its log, and its metric. The master goes on then.
-    pub async fn refused(&self, thawed: &Thawed, words: &[&str]) -> Result<()> {
-        let line = self.logged(&thawed.worker, thawed.log_from, words).await?;
-        println!("the thawed worker: {line}");
-        wait_until(LONG, "the refusal in the metric", async || {
-            Ok(self.metric(&thawed.worker, "dm_target_refused_packets_total").await? >= 1.0)
-        })
-        .await?;
-        self.rig.cluster.thaw("m1")
     }
 
     /// How many packets of the thawed worker the target has received since its log was turned on.
@@ -101,7 +84,7 @@ async fn refused(source: Flavor, target: Flavor) -> Result<()> {
     let mut scene = Scene::start(Setup { source, target, ..setup(FENCE_ALONE) }).await?;
     let outcome = async {
         let thawed = scene.late_packet().await?;
-        scene.refused(&thawed, REFUSED).await?;
+        scene.refused(&thawed.worker, thawed.log_from, REFUSED).await?;
         ensure!(scene.arrived(&thawed).await? > 0, "the late packet never came to the target");
         scene.flow(600).await?;
         let found = scene.proofs().await?;
@@ -129,7 +112,7 @@ async fn late_packet_meets_a_killed_connection() -> Result<()> {
     let mut scene = Scene::start(setup("")).await?;
     let outcome = async {
         let thawed = scene.late_packet().await?;
-        scene.refused(&thawed, FENCED).await?;
+        scene.refused(&thawed.worker, thawed.log_from, FENCED).await?;
         scene.flow(600).await?;
         let found = scene.proofs().await?;
         ensure!(found == 3, "{found} rows of the packet that was sent late");
@@ -146,8 +129,7 @@ async fn without_the_fence_a_late_packet_is_noticed() -> Result<()> {
     let mut scene = Scene::start(setup(NOTHING)).await?;
     let outcome = async {
         scene.late_packet().await?;
-        scene.proofs_are(6).await?;
-        scene.rig.cluster.thaw("m1")
+        scene.proofs_are(6).await
     }
     .await;
     scene.explained(outcome)?;

@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use dm_chaos::rig::TASK;
 use dm_tests::wait_until;
 
-use crate::late::{FENCE_ALONE, FENCED, NOTHING, REFUSED, Thawed, setup};
+use crate::late::{FENCE_ALONE, NOTHING, Thawed, setup};
+use crate::pause::{FENCED, REFUSED};
 use crate::scene::{LONG, Scene};
 
 impl Scene {
@@ -18,7 +19,7 @@ impl Scene {
         self.arm(&worker, failpoint)?;
         self.rig.source.run(&["TRUNCATE TABLE work.proof"]).await?;
         self.held(&worker, failpoint).await?;
-        self.rig.cluster.freeze(&worker)?;
+        self.freeze_unaware(&worker)?;
         ensure!(self.proofs().await? == 3, "the held TRUNCATE has been sent");
         self.write().await?;
         self.bound_elsewhere(&worker).await?;
@@ -47,7 +48,7 @@ async fn late_truncate_is_refused() -> Result<()> {
     let mut scene = Scene::start(setup(FENCE_ALONE)).await?;
     let outcome = async {
         let thawed = scene.late_truncate("before_intent").await?;
-        scene.refused(&thawed, REFUSED).await?;
+        scene.refused(&thawed.worker, thawed.log_from, REFUSED).await?;
         scene.new_rows_stand().await
     }
     .await;
@@ -61,7 +62,7 @@ async fn late_truncate_meets_a_killed_connection() -> Result<()> {
     let mut scene = Scene::start(setup("")).await?;
     let outcome = async {
         let thawed = scene.late_truncate("before_ddl").await?;
-        scene.refused(&thawed, FENCED).await?;
+        scene.refused(&thawed.worker, thawed.log_from, FENCED).await?;
         scene.new_rows_stand().await
     }
     .await;
@@ -73,8 +74,7 @@ async fn noticed(failpoint: &str, broken: &'static str, what: &str) -> Result<()
     let mut scene = Scene::start(setup(broken)).await?;
     let outcome = async {
         scene.late_truncate(failpoint).await?;
-        scene.proofs_are(0).await?;
-        scene.rig.cluster.thaw("m1")
+        scene.proofs_are(0).await
     }
     .await;
     scene.explained(outcome)?;

@@ -5,10 +5,22 @@ use dm_tests::wait_until;
 
 use crate::scene::{LONG, Scene};
 
+/// What a worker logs when the target refuses a packet.
+pub const REFUSED: &[&str] = &["packet refused by the target's fence (error 1242)", "of lane "];
+/// What a worker logs when it finds another owner at the target.
+pub const FENCED: &[&str] = &["another owner has taken over"];
+
 impl Scene {
     /// From now on the first one of this worker to reach the failpoint stays there.
     pub fn arm(&self, worker: &str, failpoint: &str) -> Result<()> {
         Ok(std::fs::write(self.hold_files(worker, failpoint).0, b"")?)
+    }
+
+    /// Freezes a worker and holds whatever the masters send it from now on: thawed, it goes on as if it still owned the
+    /// source, and only the target can tell it otherwise.
+    pub fn freeze_unaware(&self, worker: &str) -> Result<()> {
+        self.session(worker).black_hole();
+        self.rig.cluster.freeze(worker)
     }
 
     /// Waits until somebody stays at the failpoint.
@@ -20,6 +32,19 @@ impl Scene {
     /// Lets whoever stays at the failpoint go on.
     pub fn release(&self, worker: &str, failpoint: &str) -> Result<()> {
         Ok(std::fs::remove_file(self.hold_files(worker, failpoint).1)?)
+    }
+
+    /// The target has refused a worker: these words are in its log behind byte `from`, and its metric counts. The
+    /// masters reach it again then.
+    pub async fn refused(&self, worker: &str, from: usize, words: &[&str]) -> Result<()> {
+        let line = self.logged(worker, from, words).await?;
+        println!("the thawed worker: {line}");
+        wait_until(LONG, "the refusal in the metric", async || {
+            Ok(self.metric(worker, "dm_target_refused_packets_total").await? >= 1.0)
+        })
+        .await?;
+        self.session(worker).heal();
+        Ok(())
     }
 
     /// The sum of a worker's samples of one metric, from its `/metrics`.

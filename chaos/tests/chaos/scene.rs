@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use dm_chaos::rig::{Rig, SOURCE, TASK};
 use dm_tests::{
     Cluster, ClusterOptions, Database, DatabaseOptions, Flavor, Flush, Proxy, Scratch, SourceFile, TaskFile,
-    Workload, WorkloadOptions, check_workload, wait_until, wait_until_value,
+    Workload, WorkloadOptions, check_workload, free_port, wait_until, wait_until_value,
 };
 use mysql_async::prelude::Queryable as _;
 
@@ -51,6 +51,8 @@ impl Default for Setup {
 pub struct Scene {
     pub rig: Rig,
     pub proxy: Proxy,
+    /// The way from the masters to `w1` and to `w2`.
+    sessions: [Proxy; 2],
     pub load: Option<Workload>,
     /// Transactions of earlier writers, and how long they took.
     written: (u64, Duration),
@@ -67,9 +69,12 @@ impl Scene {
         for worker in ["w1", "w2"] {
             std::fs::create_dir(holds.path().join(worker))?;
         }
+        let ports = [free_port(), free_port()];
+        let sessions = [Proxy::start(ports[0]).await?, Proxy::start(ports[1]).await?];
         let cluster = ClusterOptions {
             masters: setup.masters,
             workers: 2,
+            worker_ports: ports.into_iter().zip(sessions.iter().map(Proxy::port)).collect(),
             master_args: vec![format!("--config={}", lease.display())],
             env: vec![
                 ("RAFT_DM_BROKEN".to_owned(), setup.broken.to_owned()),
@@ -89,6 +94,7 @@ impl Scene {
         let mut scene = Self {
             rig,
             proxy,
+            sessions,
             load: None,
             written: (0, Duration::ZERO),
             writing_since: Instant::now(),
@@ -123,6 +129,11 @@ impl Scene {
         let lanes = format!("SELECT COUNT(*) FROM dm_meta.{TASK}_lane WHERE stream=0 AND lane>=0 AND seq>0");
         wait_until(LONG, "four lanes at work", async || Ok(self.at_target::<u64>(&lanes).await? == Some(4)))
             .await
+    }
+
+    /// The way from the masters to a worker.
+    pub fn session(&self, worker: &str) -> &Proxy {
+        &self.sessions[usize::from(worker == "w2")]
     }
 
     /// Starts the writers.

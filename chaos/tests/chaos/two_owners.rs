@@ -15,7 +15,7 @@ async fn two_take_overs_at_once() -> Result<()> {
             let (old, owner) = (scene.rig.worker().await?, scene.owner().await?);
             let other = if old == "w1" { "w2" } else { "w1" };
             scene.arm(other, failpoint)?;
-            scene.rig.cluster.freeze(&old)?;
+            scene.freeze_unaware(&old)?;
             scene.held(other, failpoint).await?;
             scene.rig.cluster.thaw(&old)?;
             if kill {
@@ -28,6 +28,7 @@ async fn two_take_overs_at_once() -> Result<()> {
             let (epoch, _) = scene.taken_over(owner).await?;
             ensure!(epoch >= owner.0, "epoch {epoch} after {}", owner.0);
             scene.flow(600).await?;
+            scene.session(&old).heal();
             scene.rig.cluster.wait_ready().await?;
         }
         anyhow::Ok(())

@@ -41,8 +41,9 @@ impl Member {
         Self::new(setup, "dm-master", name, port, &[&own, args].concat())
     }
 
-    pub(super) fn worker(setup: &Setup, name: &str, port: u16, args: &[String]) -> Self {
-        let own = [format!("--worker-addr=127.0.0.1:{port}"), format!("--advertise-addr=127.0.0.1:{port}")];
+    pub(super) fn worker(setup: &Setup, name: &str, (port, advertised): (u16, u16), args: &[String]) -> Self {
+        let own =
+            [format!("--worker-addr=127.0.0.1:{port}"), format!("--advertise-addr=127.0.0.1:{advertised}")];
         Self::new(setup, "dm-worker", name, port, &[&own, args].concat())
     }
 

@@ -26,6 +26,9 @@ pub struct ClusterOptions {
     pub masters: usize,
     /// Workers, named `w1`, `w2`, ...
     pub workers: usize,
+    /// Per worker the port it listens on and the one it tells the masters (a proxy's, for instance); where nothing is
+    /// said, both are one free port.
+    pub worker_ports: Vec<(u16, u16)>,
     /// More arguments for each master.
     pub master_args: Vec<String>,
     /// More arguments for each worker.
@@ -215,7 +218,13 @@ impl Cluster {
     fn push_worker(&mut self, name: &str, args: &[String]) {
         let mut all = vec![format!("--join={}", self.master_addrs())];
         all.extend(self.options.worker_args.iter().chain(args).cloned());
-        let member = Member::worker(&self.setup(), name, free_port(), &all);
+        let workers = self.members.iter().filter(|m| !m.is_master()).count();
+        let ports = self.options.worker_ports.get(workers).copied();
+        let ports = ports.unwrap_or_else(|| {
+            let port = free_port();
+            (port, port)
+        });
+        let member = Member::worker(&self.setup(), name, ports, &all);
         self.members.push(member);
     }
 }
