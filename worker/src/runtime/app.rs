@@ -1,7 +1,7 @@
 //! Start and end of the process.
 use std::{net::ToSocketAddrs, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -43,14 +43,19 @@ pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
         address = %process.settings.worker_addr,
         "dm-worker starts"
     );
-    let serving = tokio::spawn(server::serve(Arc::clone(&process), listener));
-    let manager = tokio::spawn(SourceManager::new(Arc::clone(&process), process.assignments()).run());
+    let mut serving = tokio::spawn(server::serve(Arc::clone(&process), listener));
+    let mut manager = tokio::spawn(SourceManager::new(Arc::clone(&process), process.assignments()).run());
     let registering = tokio::spawn({
         let process = Arc::clone(&process);
         async move { register(&process).await }
     });
 
-    let result = until_end(&process, registering).await;
+    // A process that reports and does nothing would keep its sources from everybody else.
+    let result = tokio::select! {
+        result = until_end(&process, registering) => result,
+        ended = &mut manager => return Err(anyhow!("the source manager broke: {ended:?}")),
+        ended = &mut serving => return Err(anyhow!("the port was lost: {ended:?}")),
+    };
 
     process.shutdown.cancel();
     if timeout(STOP_DEADLINE, manager).await.is_err() {
