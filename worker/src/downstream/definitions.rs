@@ -35,6 +35,37 @@ impl TargetDefinitions {
         }
     }
 
+    /// Every foreign key of the target: child, parent, whether a rule of it changes rows of the child.
+    pub async fn foreign_keys(&mut self) -> Result<Vec<(TableName, TableName, bool)>, Failure> {
+        let doing = "fail to read the foreign keys of the target";
+        let work = async {
+            // A connection of its own: it is asked for seldom, and the other one may have been closed meanwhile.
+            let failed = |e: mysql_async::Error| from_mysql(&e, Scope::Downstream, doing);
+            let mut conn = Conn::new(opts(&self.target)).await.map_err(failed)?;
+            let rows: Vec<(String, String, String, String, bool)> = conn
+                .query(
+                    "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, \
+                     NOT (DELETE_RULE IN ('RESTRICT', 'NO ACTION') AND UPDATE_RULE IN ('RESTRICT', 'NO ACTION')) \
+                     FROM information_schema.REFERENTIAL_CONSTRAINTS",
+                )
+                .await
+                .map_err(failed)?;
+            // Read-only: how it is closed changes nothing.
+            let _ = conn.disconnect().await;
+            let keys = rows
+                .into_iter()
+                .map(|(cs, ct, ps, pt, rule)| (TableName::new(cs, ct), TableName::new(ps, pt), rule));
+            Ok(keys.collect())
+        };
+        match tokio::time::timeout(DEADLINE, work).await {
+            Ok(read) => read,
+            Err(_) => Err(Failure::new(Code::DatabaseQuery, doing)
+                .scope(Scope::Downstream)
+                .cause(format!("no answer within {DEADLINE:?}"))
+                .next(Next::Unreachable)),
+        }
+    }
+
     async fn try_read(&mut self, name: &TableName) -> Result<Option<String>, Failure> {
         let failed = |e: &mysql_async::Error| {
             from_mysql(e, Scope::Downstream, format!("fail to read the definition of {name}"))

@@ -12,4 +12,4 @@ pub use attempt::Attempt;
 pub use context::SubtaskContext;
 pub use desired::Desired;
 pub use status::SubtaskStatus;
-pub use target_spec::target_spec;
+pub use target_spec::{foreign_key_checks, target_spec};

@@ -1,8 +1,15 @@
 //! What the target protocol has to know of a subtask.
 use dm_binlog::Flavor;
+use dm_proto::config::SubtaskConfig;
 use dm_target::{Mode, TargetAddress, TargetSpec};
 
 use super::SubtaskContext;
+
+/// Whether the user wants foreign keys to be checked at the target.
+pub fn foreign_key_checks(subtask: &SubtaskConfig) -> bool {
+    let checks = subtask.session.get("foreign_key_checks");
+    checks.is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON"))
+}
 
 /// The main stream's specification; GTIDs name the transactions where the source has them.
 pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
@@ -14,8 +21,7 @@ pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
     let target = &context.subtask.target;
     let session: Vec<(String, String)> =
         context.subtask.session.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    let checks = context.subtask.session.get("foreign_key_checks");
-    let foreign_key_checks = checks.is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON"));
+    let foreign_key_checks = foreign_key_checks(&context.subtask);
     let lanes = context.subtask.syncer.worker_count.clamp(1, 64);
     let mut spec = TargetSpec::new(
         TargetAddress {

@@ -1,13 +1,19 @@
 //! Table definitions, read at the source.
-use dm_proto::{config::SourceConfig, error::Scope};
+use std::time::Duration;
+
+use dm_proto::{
+    config::SourceConfig,
+    error::{Code, Scope},
+};
 use dm_schema::TableName;
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{connect, identity::SourceIdentity};
-use crate::failure::{Failure, from_mysql};
+use crate::failure::{Failure, Next, from_mysql};
 
 /// More changes than this during one reading: somebody alters the table in a loop.
 const ATTEMPTS: usize = 10;
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// `SHOW CREATE TABLE` text, and the point of the binlog at which it held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +41,11 @@ impl Definitions {
     ///
     /// The same text before and after reading the point proves that it held at the point.
     pub async fn read(&mut self, name: &TableName) -> Result<Option<Definition>, Failure> {
+        let doing = format!("fail to read the definition of {name}");
+        within(&doing, self.try_read(name)).await
+    }
+
+    async fn try_read(&mut self, name: &TableName) -> Result<Option<Definition>, Failure> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
             None => connect(&self.source).await?,
@@ -55,13 +66,71 @@ impl Definitions {
 
     /// Where the source's binlog ends now: executed GTIDs, file, position.
     pub async fn end(&mut self) -> Result<(String, String, u64), Failure> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => connect(&self.source).await?,
+        let work = async {
+            let mut conn = match self.conn.take() {
+                Some(conn) => conn,
+                None => connect(&self.source).await?,
+            };
+            let end = point(&mut conn).await?;
+            self.conn = Some(conn);
+            Ok(end)
         };
-        let end = point(&mut conn).await?;
-        self.conn = Some(conn);
-        Ok(end)
+        within("fail to read the end of the binlog", work).await
+    }
+
+    /// Offset of a time zone that the server knows by name (`SYSTEM` is its own) at a time: `+02:00`.
+    pub async fn zone_offset(&mut self, zone: &str, timestamp: u32) -> Result<String, Failure> {
+        let doing = "fail to ask the source for the offset of a time zone";
+        let named = format!("SET time_zone = {}", dm_schema::quote_string(zone));
+        let work = async {
+            let mut conn = match self.conn.take() {
+                Some(conn) => conn,
+                None => connect(&self.source).await?,
+            };
+            let failed = |e: mysql_async::Error| from_mysql(&e, Scope::Upstream, doing);
+            conn.query_drop(named).await.map_err(failed)?;
+            let sql = format!(
+                "SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01' + INTERVAL {timestamp} SECOND, FROM_UNIXTIME({timestamp}))"
+            );
+            let minutes: Option<i64> = conn.query_first(sql).await.map_err(failed)?;
+            conn.query_drop("SET time_zone = '+00:00'").await.map_err(failed)?;
+            self.conn = Some(conn);
+            let minutes = minutes.unwrap_or(0);
+            let sign = if minutes < 0 { '-' } else { '+' };
+            Ok(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60))
+        };
+        within(doing, work).await
+    }
+
+    /// Character set that tables of a schema get where their definition names none; `None` without such a schema.
+    pub async fn schema_charset(&mut self, schema: &str) -> Result<Option<String>, Failure> {
+        let doing = format!("fail to read the character set of {schema}");
+        let sql = format!(
+            "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+            dm_schema::quote_string(schema)
+        );
+        let work = async {
+            let mut conn = match self.conn.take() {
+                Some(conn) => conn,
+                None => connect(&self.source).await?,
+            };
+            let charset: Option<String> =
+                conn.query_first(sql).await.map_err(|e| from_mysql(&e, Scope::Upstream, doing.clone()))?;
+            self.conn = Some(conn);
+            Ok(charset)
+        };
+        within(&doing, work).await
+    }
+}
+
+/// A source that hangs, or holds a lock on the table, must not be waited for in silence. The connection is given up.
+async fn within<T>(doing: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Failure::new(Code::DatabaseQuery, doing)
+            .scope(Scope::Upstream)
+            .cause(format!("no answer within {DEADLINE:?}"))
+            .next(Next::Unreachable)),
     }
 }
 

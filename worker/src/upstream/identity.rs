@@ -10,7 +10,7 @@ use crate::failure::{Failure, from_mysql};
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', \
      'server_uid', 'gtid_mode', 'gtid_strict_mode', 'gtid_executed', 'gtid_binlog_pos', 'gtid_domain_id', 'log_bin', \
      'binlog_format', 'binlog_row_image', 'binlog_row_value_options', 'binlog_transaction_compression', \
-     'lower_case_table_names')";
+     'lower_case_table_names', 'innodb_native_foreign_keys')";
 
 /// Variables of the server that decide how it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,15 @@ impl SourceIdentity {
             Flavor::MySql => self.variable("gtid_mode").eq_ignore_ascii_case("ON"),
             Flavor::MariaDb => self.is_on("gtid_strict_mode"),
         }
+    }
+
+    /// True when changes of foreign keys' rules (ON DELETE CASCADE and such) are in the binlog: the engine carries them
+    /// out unseen before MySQL 9.6, and on MariaDB.
+    pub fn logs_cascades(&self) -> bool {
+        let number: Vec<u32> = self.version.split(['.', '-']).map_while(|p| p.parse().ok()).take(2).collect();
+        self.flavor == Flavor::MySql
+            && number.as_slice() >= [9, 6].as_slice()
+            && !self.is_on("innodb_native_foreign_keys")
     }
 
     /// Everything in its binlog so far, as the server writes it.

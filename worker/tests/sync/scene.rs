@@ -25,6 +25,7 @@ pub struct Scene {
     pub address: String,
     rules: String,
     start: String,
+    mode: &'static str,
 }
 
 impl Scene {
@@ -44,6 +45,7 @@ impl Scene {
             address,
             rules: String::new(),
             start: String::new(),
+            mode: "incremental",
         };
         scene.mark_start().await?;
         scene.start_worker()?;
@@ -67,6 +69,12 @@ impl Scene {
         self.start = format!("    meta:\n      binlog-name: {file}\n      binlog-pos: {pos}\n");
         conn.disconnect().await?;
         Ok(())
+    }
+
+    /// The task copies the tables first.
+    pub fn load_first(&mut self) {
+        self.mode = "all";
+        self.start.clear();
     }
 
     pub fn start_worker(&mut self) -> Result<()> {
@@ -115,8 +123,9 @@ impl Scene {
     pub fn task_config(&self) -> String {
         let (instance, sections) = self.rules.split_once('\u{0}').unwrap_or(("", ""));
         format!(
-            "name: {TASK}\ntask-mode: incremental\ntarget-database:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  \
+            "name: {TASK}\ntask-mode: {}\ntarget-database:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  \
              password: {}\nmysql-instances:\n  - source-id: s1\n{}{instance}{sections}",
+            self.mode,
             self.target.port(),
             self.target.root_password(),
             self.start,

@@ -1,6 +1,6 @@
 //! Streams the chunks from the snapshot into batches for the target.
 use dm_proto::error::{Code, Scope};
-use dm_schema::{LoadWriter, WriteError};
+use dm_schema::{LoadWriter, SqlMode, TableDefaults, TableModel, TableName, WriteError};
 use dm_target::{Attachment, Batch, ChunkMark, Resume};
 use mysql_async::{Conn, Row, Value, prelude::Queryable};
 
@@ -10,14 +10,17 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    failure::{Failure, from_mysql},
+    downstream::TargetDefinitions,
+    failure::{Failure, Next, from_mysql},
     subtask::SubtaskContext,
-    unit::target_failure,
+    unit::{sync::usable, target_failure},
 };
 
 /// Larger statements are slower at the server, smaller ones cost more round trips through its parser.
 const STATEMENT_ROWS: u64 = 500;
 const STATEMENT_BYTES: usize = 256 << 10;
+/// A source that gives no row for so long hangs, or the connection is half open.
+const ROW_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
 /// Text of one piece; below half of the smallest `max_allowed_packet` that is in use.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -44,8 +47,10 @@ pub async fn copy(
     let piece_bytes = PIECE_BYTES.min(resume.max_allowed_packet / 4);
     let mut copied = Copied { rows: 0, bytes: 0 };
     let mut id = 0;
+    let mut definitions = TargetDefinitions::new(context.subtask.target.clone());
     for (table, index) in plan.tables.iter().zip(shown) {
-        let target = table.model.clone().renamed(table.target.clone());
+        let target = target_model(&mut definitions, &table.target).await?;
+        usable(&table.model, &target)?;
         let writer = LoadWriter::new(&table.model, &target).map_err(|e| unwritable(table, &e))?;
         for chunk in &table.chunks.chunks {
             let sql = format!(
@@ -58,8 +63,15 @@ pub async fn copy(
             let mut pieces = Pieces::new(id, table, &writer, piece_bytes);
             let upstream =
                 |e: &mysql_async::Error| from_mysql(e, Scope::Upstream, format!("read {}", table.source));
-            let mut result = conn.query_iter(sql).await.map_err(|e| upstream(&e))?;
-            while let Some(row) = result.next().await.map_err(|e| upstream(&e))? {
+            let Ok(result) = tokio::time::timeout(ROW_DEADLINE, conn.query_iter(sql)).await else {
+                return Err(silent(&table.source));
+            };
+            let mut result = result.map_err(|e| upstream(&e))?;
+            loop {
+                let Ok(row) = tokio::time::timeout(ROW_DEADLINE, result.next()).await else {
+                    return Err(silent(&table.source));
+                };
+                let Some(row) = row.map_err(|e| upstream(&e))? else { break };
                 if let Some((batch, rows, bytes)) = pieces.push(&row)? {
                     submit(context, attachment, batch).await?;
                     progress.add_read(index, rows, bytes);
@@ -76,6 +88,28 @@ pub async fn copy(
         progress.read_whole(index);
     }
     Ok(copied)
+}
+
+fn silent(table: &TableName) -> Failure {
+    Failure::new(Code::LoadFailed, format!("read {table}"))
+        .scope(Scope::Upstream)
+        .cause(format!("no row within {ROW_DEADLINE:?}"))
+        .next(Next::Unreachable)
+}
+
+/// The definition that the target really has: a table that was there before may have other character sets.
+async fn target_model(definitions: &mut TargetDefinitions, name: &TableName) -> Result<TableModel, Failure> {
+    let create = definitions.read(name).await?.ok_or_else(|| {
+        Failure::new(Code::LoadFailed, format!("{name} is gone at the target")).scope(Scope::Downstream)
+    })?;
+    let model =
+        TableModel::parse_create(&create, SqlMode::default(), &name.schema, &TableDefaults::default());
+    let model = model.map_err(|e| {
+        Failure::new(Code::LoadFailed, format!("cannot read the definition of {name} at the target"))
+            .scope(Scope::Downstream)
+            .cause(e)
+    })?;
+    Ok(model.renamed(name.clone()))
 }
 
 async fn submit(context: &SubtaskContext, attachment: &Attachment, batch: Batch) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::chunks::ChunkPlan;
 use crate::{
     failure::{Failure, from_mysql},
-    unit::rules::Rules,
+    unit::{rules::Rules, sync::is_transactional},
 };
 
 /// One source table of the load.
@@ -53,7 +53,7 @@ impl Plan {
         let listed: Vec<(String, String, Option<u64>, Option<u64>)> = conn
             .query(
                 "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES \
-                 WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_SCHEMA, TABLE_NAME",
+                 WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME",
             )
             .await
             .map_err(|e| from_mysql(&e, Scope::Upstream, "list the source's tables"))?;
@@ -79,6 +79,13 @@ impl Plan {
                         "Please exclude the table with block-allow-list, or report its SHOW CREATE TABLE.",
                     )
             })?;
+            if let Some(why) = unfit(&model) {
+                return Err(Failure::new(Code::LoadFailed, format!("{quoted} can't be copied: {why}"))
+                    .scope(Scope::Upstream)
+                    .workaround(
+                        "Please exclude the table with block-allow-list, or change it at the source.",
+                    ));
+            }
             let chunks = ChunkPlan::make(conn, flavor, &quoted, &model, row_bytes.unwrap_or(0)).await?;
             plan.tables.push(LoadTable {
                 source,
@@ -111,6 +118,17 @@ impl Plan {
     pub fn feeders(&self, target: &TableName) -> usize {
         self.tables.iter().filter(|t| t.target == *target).count()
     }
+}
+
+/// Why a table has no place in a consistent snapshot, or none in a target that keeps every row exactly once.
+fn unfit(model: &TableModel) -> Option<String> {
+    if model.system_versioned {
+        return Some("it is system-versioned, and its history can't be replicated".to_owned());
+    }
+    let engine = model.engine.as_deref()?;
+    let transactional = is_transactional(engine);
+    (!transactional)
+        .then(|| format!("its engine {engine} has no transactions (ALTER TABLE .. ENGINE=InnoDB)"))
 }
 
 /// The definition as the source prints it; `object` is quoted.

@@ -7,7 +7,7 @@ use dm_schema::{
     ddl::{DdlKind, DdlStatement, parse},
 };
 
-use super::stats::Place;
+use super::{stats::Place, text};
 use crate::failure::Failure;
 
 /// Events of one transaction that are held until its commit is read, in bytes. Beyond it the task stops; nothing of
@@ -21,8 +21,11 @@ pub struct Statement {
     pub statements: Vec<DdlStatement>,
     pub sql_mode: SqlMode,
     pub timestamp: u32,
+    pub microseconds: u32,
     pub time_zone: Option<String>,
     pub collation_server: Option<u16>,
+    /// It is in a character set that is not read here; what is not ASCII has been replaced.
+    pub garbled: bool,
 }
 
 /// One source transaction whose end has been read.
@@ -40,6 +43,8 @@ pub struct Transaction {
     /// The statement before the rows (or without any).
     pub ddl: Option<Statement>,
     bytes: usize,
+    /// Savepoints by name: number and bytes of the events before them.
+    savepoints: Vec<(String, usize, usize)>,
     /// BEGIN was seen, or the group's head says that there will be none.
     begun: bool,
     standalone: bool,
@@ -54,6 +59,33 @@ enum Head {
     Begun,
     /// The next event is the whole of it.
     Standalone,
+}
+
+impl Transaction {
+    /// Servers cut what was rolled back out of the transaction, but not where a temporary table was made in it: then the
+    /// rows are all there, and `ROLLBACK TO` after them. False for a savepoint that was never set.
+    fn savepoint(&mut self, text: &str) -> bool {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let name = words.last().map(|w| w.trim_matches('`').to_lowercase()).unwrap_or_default();
+        let first = words.first().map(|w| w.to_ascii_uppercase()).unwrap_or_default();
+        let known = self.savepoints.iter().rposition(|(n, _, _)| *n == name);
+        match (first.as_str(), known) {
+            ("SAVEPOINT", _) => {
+                self.savepoints.retain(|(n, _, _)| *n != name);
+                self.savepoints.push((name, self.events.len(), self.bytes));
+                true
+            }
+            ("ROLLBACK", Some(at)) => {
+                let (_, events, bytes) = self.savepoints[at].clone();
+                self.events.truncate(events);
+                self.bytes = bytes;
+                self.savepoints.truncate(at + 1);
+                true
+            }
+            ("ROLLBACK", None) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Holds the transaction that is being read.
@@ -185,7 +217,7 @@ impl Assembler {
         query: &QueryEvent<'_>,
         start: Place,
     ) -> Result<Option<Transaction>, Failure> {
-        let text = String::from_utf8_lossy(&query.query);
+        let (text, garbled) = text::of_query(query);
         match text.trim() {
             "BEGIN" => {
                 self.current(header, start).begun = true;
@@ -202,12 +234,17 @@ impl Assembler {
             _ => {}
         }
         let place = self.place.text();
-        let statement = statement(query, &text, header)
+        let statement = statement(query, &text, garbled, header)
             .map_err(|f| f.context(format!("endLocation: [position: {place}]")))?;
         let current = self.current(header, start);
         let kind = statement.statements.first().map(|s| s.kind);
         match kind {
-            Some(DdlKind::Savepoint) => return Ok(None),
+            Some(DdlKind::Savepoint) => {
+                if current.savepoint(&text) {
+                    return Ok(None);
+                }
+                return Err(self.unsupported(header, &format!("an unknown savepoint: {}", short(&text))));
+            }
             Some(DdlKind::Xa(_)) => return Err(self.unsupported(header, "an XA transaction")),
             Some(DdlKind::StatementDml) => {
                 return Err(Failure::new(
@@ -303,7 +340,12 @@ impl Assembler {
 use dm_binlog::maria_flags::{EXTRA_COMMIT_ALTER, EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER};
 const ALTER_HALVES: u8 = EXTRA_START_ALTER | EXTRA_COMMIT_ALTER | EXTRA_ROLLBACK_ALTER;
 
-fn statement(query: &QueryEvent<'_>, text: &str, header: &EventHeader) -> Result<Statement, Failure> {
+fn statement(
+    query: &QueryEvent<'_>,
+    text: &str,
+    garbled: bool,
+    header: &EventHeader,
+) -> Result<Statement, Failure> {
     let vars: &StatusVars<'_> = &query.vars;
     let sql_mode = SqlMode::from_bits(vars.sql_mode.unwrap_or(0));
     let schema = String::from_utf8_lossy(query.schema);
@@ -319,6 +361,8 @@ fn statement(query: &QueryEvent<'_>, text: &str, header: &EventHeader) -> Result
         statements,
         sql_mode,
         timestamp: header.timestamp,
+        microseconds: vars.microseconds.unwrap_or(0).min(999_999),
+        garbled,
         time_zone: vars.time_zone.map(|z| String::from_utf8_lossy(z).into_owned()),
         collation_server: vars.collation_server,
     })
@@ -330,5 +374,25 @@ pub fn short(sql: &str) -> String {
     match sql.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}...", &sql[..at]),
         None => sql.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rolled_back_to_a_savepoint_is_gone() {
+        let mut t = Transaction::default();
+        t.events.push(Bytes::from_static(b"1"));
+        assert!(t.savepoint("SAVEPOINT `a`"));
+        t.events.push(Bytes::from_static(b"2"));
+        assert!(t.savepoint("SAVEPOINT `b`"));
+        t.events.push(Bytes::from_static(b"3"));
+        assert!(t.savepoint("RELEASE SAVEPOINT `b`"));
+        assert!(t.savepoint("ROLLBACK TO `A`"));
+        assert_eq!(t.events, [Bytes::from_static(b"1")]);
+        assert!(!t.savepoint("ROLLBACK TO `b`"));
+        assert!(t.savepoint("ROLLBACK TO SAVEPOINT a"));
     }
 }

@@ -17,6 +17,7 @@ pub struct Batcher {
     batch: Batch,
     max_rows: u64,
     max_bytes: usize,
+    packet: usize,
     /// Parts that are applied of a transaction that is not.
     parts: HashMap<TxnId, PartMark>,
     /// Batches and empty batches handed over.
@@ -32,6 +33,7 @@ impl Batcher {
             batch: Batch::new(),
             max_rows: u64::from(rows).max(LEAST_ROWS),
             max_bytes: (max_allowed_packet / 2).min(MOST_BYTES),
+            packet: max_allowed_packet,
             parts: parts.into_iter().map(|p| (p.txn.clone(), p)).collect(),
             handed: 0,
         }
@@ -49,6 +51,24 @@ impl Batcher {
     /// True when the changes of one transaction are more than one packet may hold.
     pub fn too_large(&self, changes: &Changes) -> bool {
         changes.sql_bytes() > self.max_bytes
+    }
+
+    /// The target would end the connection at such a packet, again and again: said before it is sent.
+    pub fn check_fits(&self, changes: &Changes) -> Result<(), Failure> {
+        // What the fence and the record of a batch add to it.
+        const REST: usize = 128 << 10;
+        if changes.sql_bytes().saturating_add(REST) <= self.packet {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::EventUnsupported,
+            format!(
+                "rows of one event are {} bytes of text, more than the target's max_allowed_packet of {} takes",
+                changes.sql_bytes(),
+                self.packet
+            ),
+        )
+        .workaround("Please set max_allowed_packet of the target to 1G and resume the task."))
     }
 
     /// Hands over one part of a large transaction; its commit event has been read.

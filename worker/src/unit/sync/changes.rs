@@ -16,8 +16,12 @@ const INSERT_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone, Copy)]
 struct Written {
     end: usize,
-    expect: Expect,
+    /// None: it changes no row itself.
+    expect: Option<Expect>,
 }
+
+/// About what a statement's guard and separators add to its text in a packet.
+const GUARD_BYTES: usize = 80;
 
 /// The statements of one transaction, until it is known into which batch they go.
 #[derive(Debug, Default)]
@@ -31,11 +35,15 @@ pub struct Changes {
     pub checksum: u64,
 }
 
+/// Flag of a row event: the source's session had `foreign_key_checks=0`.
+const NO_FOREIGN_KEY_CHECKS: u16 = 2;
+
 type Image<'v> = Vec<Option<Value<'v>>>;
 
 impl Changes {
+    /// Text that it will take in a packet.
     pub fn sql_bytes(&self) -> usize {
-        self.sql.len()
+        self.sql.len() + self.statements.len() * GUARD_BYTES
     }
 
     /// Counts an event's rows without writing them: they are filtered out, or applied already.
@@ -99,11 +107,16 @@ impl Changes {
         }
         let expect = table.writer.insert(&mut self.sql, &images)?;
         self.rows += images.len() as u64;
-        self.statements.push(Written { end: self.sql.len(), expect });
+        self.statements.push(Written { end: self.sql.len(), expect: Some(expect) });
         Ok(())
     }
 
     fn one_by_one(&mut self, rows: &RowsEvent<'_>, table: &Table) -> Result<(), WriteError> {
+        // The source has carried these out itself and logged nothing of it.
+        let cascades = table.cascades && rows.flags & NO_FOREIGN_KEY_CHECKS == 0;
+        if cascades {
+            self.statement("SET foreign_key_checks = 1");
+        }
         let mut cursor = rows.cursor(&table.hints);
         while let Some(row) = cursor.advance()? {
             let change = match (row.before.as_deref(), row.after.as_deref()) {
@@ -115,9 +128,18 @@ impl Changes {
             table.writer.tokens(change, &mut self.tokens)?;
             let expect = table.writer.write(&mut self.sql, change)?;
             self.rows += 1;
-            self.statements.push(Written { end: self.sql.len(), expect });
+            self.statements.push(Written { end: self.sql.len(), expect: Some(expect) });
+        }
+        if cascades && !table.checked {
+            self.statement("SET foreign_key_checks = 0");
         }
         Ok(())
+    }
+
+    /// A statement about the session.
+    fn statement(&mut self, sql: &str) {
+        self.sql.extend_from_slice(sql.as_bytes());
+        self.statements.push(Written { end: self.sql.len(), expect: None });
     }
 
     /// Moves everything into a batch.
@@ -126,7 +148,8 @@ impl Changes {
         for statement in self.statements.drain(..) {
             let text = self.sql.get(start..statement.end).unwrap_or_default();
             // Without a key a miss means that the target differs already: always stop.
-            batch.push_statement(text, Some(statement.expect.rows), statement.expect.keyless);
+            let expect = statement.expect;
+            batch.push_statement(text, expect.map(|e| e.rows), expect.is_some_and(|e| e.keyless));
             start = statement.end;
         }
         batch.tokens.append(&mut self.tokens);

@@ -49,8 +49,21 @@ pub fn plan(
                 _ => return Err(refuse("this statement can't be replicated")),
             }
         }
+        if statement.garbled
+            && part.tables.iter().any(|t| t.to_string().contains(char::REPLACEMENT_CHARACTER))
+        {
+            return Err(refuse("its names are in a character set that can't be read"));
+        }
         if filtered(part, tables)? {
             continue;
+        }
+        if statement.garbled {
+            return Err(refuse("it is in a character set that can't be read"));
+        }
+        if let Some(other) = also_feeds(part, tables)? {
+            return Err(refuse(&format!(
+                "it would remove what {other} has written to the same table at the target"
+            )));
         }
         let sql = rewritten(part, tables)?;
         steps.push(DdlStep {
@@ -89,6 +102,21 @@ fn filtered(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
     Ok(out)
 }
 
+/// Another source table whose rows a DROP or TRUNCATE at the target would take along.
+fn also_feeds(part: &DdlStatement, tables: &Tables) -> Result<Option<TableName>, Failure> {
+    let removes = [DdlKind::DropTable, DdlKind::TruncateTable, DdlKind::DropDatabase];
+    let Some(subject) = part.subject().filter(|_| removes.contains(&part.kind)) else { return Ok(None) };
+    let Some(target) = tables.rules.target_of(subject)? else { return Ok(None) };
+    for name in tables.names() {
+        let own = name == subject || (subject.is_schema() && name.schema == subject.schema);
+        let other = if own { None } else { tables.rules.target_of(name)? };
+        if other.is_some_and(|t| t == target || (target.is_schema() && t.schema == target.schema)) {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// Names that are filtered out (a parent of a foreign key, a LIKE model) keep their own name.
 fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
     let mut failure = None;
@@ -103,9 +131,12 @@ fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
     failure.map_or(Ok(sql), Err)
 }
 
+/// What is another after the statement than before. A parent of a foreign key or a LIKE model stays as it is.
 fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failure> {
+    let changed = if part.kind == DdlKind::RenameTable { part.tables.len() } else { 1 };
     part.tables
         .iter()
+        .take(changed)
         .map(|name| {
             let target = tables.rules.target_of(name)?.unwrap_or_else(|| name.clone());
             let table = (!target.is_schema()).then(|| target.table.clone());
@@ -117,8 +148,11 @@ fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failu
 /// The session that the statement ran in, as far as it changes its outcome. Text is canonical, so that quoting modes
 /// do not matter.
 fn session(statement: &Statement, collations: bool) -> Vec<String> {
-    let mut session =
-        vec!["SET NAMES utf8mb4".to_owned(), format!("SET timestamp = {}", statement.timestamp)];
+    let mut session = vec![
+        "SET NAMES utf8mb4".to_owned(),
+        format!("SET timestamp = {}.{:06}", statement.timestamp, statement.microseconds),
+        format!("SET sql_mode = '{}'", modes(statement.sql_mode)),
+    ];
     if let Some(zone) = &statement.time_zone
         && zone.starts_with(['+', '-'])
     {
@@ -128,6 +162,28 @@ fn session(statement: &Statement, collations: bool) -> Vec<String> {
         session.push(format!("SET collation_server = {id}"));
     }
     session
+}
+
+/// Modes that change what a definition means, what it does to the rows that are there, or whether it is refused. Quoting
+/// modes are not among them.
+fn modes(mode: SqlMode) -> String {
+    const KEPT: [(u64, &str); 12] = [
+        (1, "REAL_AS_FLOAT"),
+        (1 << 1, "PIPES_AS_CONCAT"),
+        (1 << 3, "IGNORE_SPACE"),
+        (1 << 6, "NO_UNSIGNED_SUBTRACTION"),
+        (1 << 19, "NO_AUTO_VALUE_ON_ZERO"),
+        (1 << 21, "STRICT_TRANS_TABLES"),
+        (1 << 22, "STRICT_ALL_TABLES"),
+        (1 << 23, "NO_ZERO_IN_DATE"),
+        (1 << 24, "NO_ZERO_DATE"),
+        (1 << 25, "ALLOW_INVALID_DATES"),
+        (1 << 26, "ERROR_FOR_DIVISION_BY_ZERO"),
+        (1 << 29, "HIGH_NOT_PRECEDENCE"),
+    ];
+    let mut names = vec!["NO_ENGINE_SUBSTITUTION"];
+    names.extend(KEPT.iter().filter(|(bit, _)| mode.bits() & bit != 0).map(|(_, name)| *name));
+    names.join(",")
 }
 
 /// The definitions after the statements so far.
@@ -187,10 +243,14 @@ impl Work<'_> {
             }),
             DdlKind::CreateTableLike => {
                 let model = part.tables.get(1).and_then(|like| self.get(like));
-                if let Some(mut model) = model.filter(|_| !part.if_not_exists) {
-                    model.schema.clone_from(&subject.schema);
-                    model.table.clone_from(&subject.table);
-                    self.put(model);
+                match model {
+                    _ if part.if_not_exists => {}
+                    Some(mut model) => {
+                        model.schema.clone_from(&subject.schema);
+                        model.table.clone_from(&subject.table);
+                        self.put(model);
+                    }
+                    None => self.remove(subject),
                 }
             }
             DdlKind::AlterTable | DdlKind::CreateIndex | DdlKind::DropIndex => {

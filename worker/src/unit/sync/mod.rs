@@ -14,9 +14,11 @@ mod start;
 mod stats;
 mod stored_tables;
 mod tables;
+mod text;
 mod unit;
 
 pub use proof::PositionProof;
 pub use stats::{Place, SyncStats};
 pub use stored_tables::StoredTables;
+pub use tables::{is_transactional, usable};
 pub use unit::SyncUnit;

@@ -214,6 +214,7 @@ impl<'a> Pipeline<'a> {
                         check_part(part, &changes)?;
                     }
                     if self.batcher.too_large(&changes) {
+                        self.batcher.check_fits(&changes)?;
                         let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
                         sent.map_err(|e| self.target(&e))?;
                     }
@@ -245,9 +246,16 @@ impl<'a> Pipeline<'a> {
     ) -> Result<(), Failure> {
         let end = &transaction.end;
         let included = |table: &StoredTable| already_in(table, transaction);
-        let plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
+        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
         if plan.steps.is_empty() {
             return self.rows(txn, transaction).await;
+        }
+        if let Some(zone) = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-'])) {
+            // Defaults of DATETIME columns, and literals of TIMESTAMP columns, depend on it; the target may not know it.
+            let zone = self.tables.source().zone_offset(zone, statement.timestamp).await?;
+            for step in &mut plan.steps {
+                step.session.push(format!("SET time_zone = '{zone}'"));
+            }
         }
         self.flush().await?;
         self.attachment.drain().await.map_err(|e| self.target(&e))?;

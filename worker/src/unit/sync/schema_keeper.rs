@@ -44,6 +44,12 @@ impl SchemaKeeper {
         Ok(())
     }
 
+    /// Waits until nothing is being written. While this is held, `run` may be dropped: a write that is cut in the middle
+    /// costs the attachment.
+    pub async fn pause(&self) -> impl Drop + '_ {
+        self.state.lock().await
+    }
+
     /// Writes for ever; gives the error that ends it.
     pub async fn run(&self, attachment: &Attachment, mut observe: impl FnMut()) -> TargetError {
         let mut ticks = tokio::time::interval(EVERY);

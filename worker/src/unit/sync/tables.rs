@@ -6,7 +6,9 @@ use std::{
 
 use dm_binlog::{ColumnHint, TableMap};
 use dm_proto::error::{Code, Scope};
-use dm_schema::{RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName};
+use dm_schema::{
+    RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason,
+};
 
 use super::{
     stats::Place,
@@ -25,6 +27,11 @@ pub struct Table {
     pub source: TableName,
     pub hints: Vec<ColumnHint>,
     pub writer: RowWriter,
+    /// Foreign keys with rules join it to other tables, and the source does not log what the rules do: the target has to
+    /// do the same.
+    pub cascades: bool,
+    /// The sessions check foreign keys anyway.
+    pub checked: bool,
 }
 
 /// All tables of one subtask.
@@ -37,6 +44,10 @@ pub struct Tables {
     source: Definitions,
     target: TargetDefinitions,
     only_source: bool,
+    /// Joined by cascading foreign keys at the target: table, token of the group. Not asked for yet: `None`.
+    joined: Option<HashMap<TableName, u64>>,
+    logs_cascades: bool,
+    checked: bool,
     changed: bool,
 }
 
@@ -50,6 +61,9 @@ impl Tables {
             source: Definitions::new(Arc::clone(&context.source)),
             target: TargetDefinitions::new(context.subtask.target.clone()),
             only_source: context.only_source,
+            joined: None,
+            logs_cascades: context.identity.logs_cascades(),
+            checked: crate::subtask::foreign_key_checks(&context.subtask),
             changed: false,
         })
     }
@@ -89,7 +103,7 @@ impl Tables {
         target: TableName,
         at: &Place,
     ) -> Result<Arc<Table>, Failure> {
-        let model = self.model(map, &name, &target, at).await?;
+        let mut model = self.model(map, &name, &target, at).await?;
         if let Some(table) = self.by_name.get(&name) {
             return Ok(Arc::clone(table));
         }
@@ -99,14 +113,26 @@ impl Tables {
                 format!("table {target} does not exist at the target, {name} has changes at {}", at.text()),
             ));
         };
+        usable(&model, &target_model)?;
+        self.complete_charsets(&mut model, &name, map).await?;
         // Rows of several tables may meet in one: then only the whole row says which is meant.
         let merged = !self.only_source || name != target;
-        let writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged }).map_err(|e| {
+        let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged }).map_err(|e| {
             Failure::new(Code::ColumnCountMismatch, format!("{name} can't be written to {target}"))
                 .cause(e)
                 .scope(Scope::Downstream)
         })?;
-        let table = Arc::new(Table { source: name.clone(), hints: model.column_hints(), writer });
+        let joined = self.joined(&target).await?;
+        if joined.is_some() {
+            writer.use_table_token(TableTokenReason::Asked("foreign keys that cascade"), joined);
+        }
+        let table = Arc::new(Table {
+            source: name.clone(),
+            hints: model.column_hints(),
+            writer,
+            cascades: joined.is_some(),
+            checked: self.checked,
+        });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)
     }
@@ -146,6 +172,7 @@ impl Tables {
             let model = stored.model()?;
             match model.verify_against(map) {
                 Ok(()) => {
+                    self.same_names(&model, map, target, at).await?;
                     self.store(stored);
                     return Ok(model);
                 }
@@ -179,6 +206,91 @@ impl Tables {
                 ),
             ),
         })
+    }
+
+    /// The source's definition is of now, the rows may be older. Where columns of equal types have changed their names or
+    /// places since, only the target still says so, unless the events name the columns themselves.
+    async fn same_names(
+        &mut self,
+        model: &TableModel,
+        map: &TableMap,
+        target: &TableName,
+        at: &Place,
+    ) -> Result<(), Failure> {
+        if map.columns.iter().all(|c| c.name.is_some()) {
+            return Ok(());
+        }
+        let Some(other) = self.target_model(target).await? else { return Ok(()) };
+        let same = other.columns.iter().zip(&model.columns).all(|(a, b)| a.is_named(&b.name));
+        if same || other.verify_against(map).is_err() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::ColumnCountMismatch,
+            format!(
+                "columns of {} have other names or places now than those of {target} at the target, and the rows at {} fit both",
+                model.name,
+                at.text()
+            ),
+        )
+        .workaround(
+            "Please give the target's table the columns that the source's had at this position, or load the table anew.",
+        ))
+    }
+
+    /// The group of tables that cascading foreign keys join at the target, where the source does not log cascades.
+    async fn joined(&mut self, target: &TableName) -> Result<Option<u64>, Failure> {
+        if self.logs_cascades {
+            return Ok(None);
+        }
+        let groups = match self.joined.take() {
+            Some(groups) => groups,
+            None => groups(&self.target.foreign_keys().await?),
+        };
+        let group = groups.get(&lower(target)).copied();
+        self.joined = Some(groups);
+        Ok(group)
+    }
+
+    /// A definition from the binlog may leave the character set to the schema, whose default may be another one at the
+    /// target: the bytes would be taken for other characters. What the event says counts, else what the source says.
+    async fn complete_charsets(
+        &mut self,
+        model: &mut TableModel,
+        name: &TableName,
+        map: &TableMap,
+    ) -> Result<(), Failure> {
+        for (column, meta) in model.columns.iter_mut().zip(&map.columns) {
+            let logged = meta.charset.and_then(super::text::charset_of);
+            if let Some(charset) = logged.filter(|c| column.ty.kind.is_text() && *c != "binary") {
+                column.charset = Some(charset.to_owned());
+            }
+        }
+        let unknown =
+            |model: &TableModel| model.columns.iter().any(|c| c.ty.kind.is_text() && c.charset.is_none());
+        if !unknown(model) {
+            return Ok(());
+        }
+        if let Some(definition) = self.source.read(name).await? {
+            let now = StoredTable {
+                schema: name.schema.clone(),
+                table: name.table.clone(),
+                create: definition.create,
+                ..StoredTable::default()
+            }
+            .model()?;
+            for column in model.columns.iter_mut().filter(|c| c.ty.kind.is_text() && c.charset.is_none()) {
+                column.charset = now.column(&column.name).and_then(|c| c.charset.clone());
+            }
+        }
+        if unknown(model)
+            && let Some(charset) = self.source.schema_charset(&name.schema).await?
+        {
+            for column in model.columns.iter_mut().filter(|c| c.ty.kind.is_text() && c.charset.is_none()) {
+                column.charset = Some(dm_schema::charset::normalise_charset(&charset));
+            }
+        }
+        Ok(())
     }
 
     async fn target_model(&mut self, target: &TableName) -> Result<Option<TableModel>, Failure> {
@@ -222,6 +334,7 @@ impl Tables {
     pub fn forget_answers(&mut self) {
         self.by_map.clear();
         self.by_name.clear();
+        self.joined = None;
     }
 
     /// The form to store, if it has changed since the last asking.
@@ -234,6 +347,65 @@ impl Tables {
     }
 }
 
+/// Exactly once needs transactions at the target; history rows of the source have no place there.
+pub fn usable(source: &TableModel, target: &TableModel) -> Result<(), Failure> {
+    if source.system_versioned {
+        return Err(Failure::new(
+            Code::EventUnsupported,
+            format!("{} is system-versioned, and its history can't be replicated", source.name),
+        )
+        .workaround("Please exclude the table with block-allow-list."));
+    }
+    match &target.engine {
+        Some(engine) if !is_transactional(engine) => Err(Failure::new(
+            Code::EventUnsupported,
+            format!(
+                "{} at the target has engine {engine}, without transactions: rows could come twice",
+                target.name
+            ),
+        )
+        .scope(Scope::Downstream)
+        .workaround(format!(
+            "Please run ALTER TABLE {} ENGINE=InnoDB at the target and resume the task.",
+            target.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether tables of an engine take part in transactions.
+pub fn is_transactional(engine: &str) -> bool {
+    ["InnoDB", "RocksDB", "TokuDB", "ndbcluster", "NDB"].iter().any(|t| t.eq_ignore_ascii_case(engine))
+}
+
+fn lower(name: &TableName) -> TableName {
+    TableName::new(name.schema.to_lowercase(), name.table.to_lowercase())
+}
+
+/// Tables by group, of the groups in which a foreign key cascades: what it changes in a child has to keep its place among
+/// the child's own changes, and a parent's among those of children that hold it back.
+fn groups(keys: &[(TableName, TableName, bool)]) -> HashMap<TableName, u64> {
+    let mut group: HashMap<TableName, TableName> = HashMap::new();
+    for (child, parent, _) in keys {
+        let name = |of: &TableName, group: &HashMap<TableName, TableName>| {
+            group.get(&lower(of)).cloned().unwrap_or_else(|| lower(of))
+        };
+        let (from, into) = (name(child, &group), name(parent, &group));
+        group.entry(lower(child)).or_insert_with(|| from.clone());
+        group.entry(lower(parent)).or_insert_with(|| into.clone());
+        for member in group.values_mut().filter(|g| **g == from) {
+            member.clone_from(&into);
+        }
+    }
+    let cascading: Vec<TableName> =
+        keys.iter().filter(|k| k.2).filter_map(|k| group.get(&lower(&k.0)).cloned()).collect();
+    group
+        .into_iter()
+        .filter(|(_, name)| cascading.contains(name))
+        .map(|(table, name)| (table, xxhash_rust::xxh3::xxh3_64(format!("foreign keys\0{name}").as_bytes())))
+        .collect()
+}
+
 fn mismatch(name: &TableName, at: &Place, error: &dm_schema::ModelError) -> Failure {
     Failure::new(
         Code::ColumnCountMismatch,
@@ -241,4 +413,22 @@ fn mismatch(name: &TableName, at: &Place, error: &dm_schema::ModelError) -> Fail
     )
     .cause(error)
     .workaround("Please load the table anew, or start after the change of its definition.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_joined_by_cascading_keys_share_a_group() {
+        let t = |n: &str| TableName::new("d", n);
+        let keys = [
+            (t("child"), t("Parent"), true),
+            (t("grandchild"), t("child"), false),
+            (t("other"), t("plain"), false),
+        ];
+        let groups = groups(&keys);
+        assert_eq!(groups.len(), 3, "{groups:?}");
+        assert!(groups.contains_key(&t("parent")) && groups[&t("child")] == groups[&t("grandchild")]);
+    }
 }

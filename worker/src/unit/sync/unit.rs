@@ -48,7 +48,11 @@ impl Unit for SyncUnit {
             biased;
             error = attachment.failed() => Err(target(error)),
             error = keeper.run(&attachment, || observe(context, &attachment, &metrics, &counted)) => Err(target(error)),
-            end = Box::pin(follow(context, &attachment, &resume, &keeper, &metrics)) => end,
+            end = Box::pin(async {
+                let end = follow(context, &attachment, &resume, &keeper, &metrics).await;
+                drop(keeper.pause().await);
+                end
+            }) => end,
         };
         match end {
             Ok(()) => {
