@@ -1,10 +1,12 @@
 //! A worker that stops before a TRUNCATE, and goes on when another one has run it and the table has new rows.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
 use dm_chaos::rig::TASK;
 use dm_tests::wait_until;
 
-use crate::late::{FENCE_ALONE, NOTHING, Thawed, setup};
+use crate::late::{FENCE_ALONE, NOTHING, Thawed, in_time, setup};
 use crate::pause::{FENCED, REFUSED};
 use crate::scene::{LONG, Scene};
 
@@ -19,6 +21,7 @@ impl Scene {
         self.arm(&worker, failpoint)?;
         self.rig.source.run(&["TRUNCATE TABLE work.proof"]).await?;
         self.held(&worker, failpoint).await?;
+        let since = Instant::now();
         self.freeze_unaware(&worker)?;
         ensure!(self.proofs().await? == 3, "the held TRUNCATE has been sent");
         self.write().await?;
@@ -31,7 +34,7 @@ impl Scene {
         let records = format!("SELECT COUNT(*) FROM dm_meta.{TASK}_ddl");
         wait_until(LONG, "no DDL record", async || Ok(self.at_target::<u64>(&records).await? == Some(0)))
             .await?;
-        self.thawed(worker, owner.1, failpoint)
+        self.thawed(worker, owner.1, failpoint, since)
     }
 
     async fn new_rows_stand(&self) -> Result<()> {
@@ -45,15 +48,25 @@ impl Scene {
 /// Held before its first packet: the fence refuses the intent, and the statement is never sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_truncate_is_refused() -> Result<()> {
-    let mut scene = Scene::start(setup(FENCE_ALONE)).await?;
-    let outcome = async {
-        let thawed = scene.late_truncate("before_intent").await?;
-        scene.refused(&thawed.worker, thawed.log_from, REFUSED).await?;
-        scene.new_rows_stand().await
-    }
-    .await;
-    scene.explained(outcome)?;
-    scene.finish("late TRUNCATE, the fence alone").await
+    in_time(async || {
+        let mut scene = Scene::start(setup(FENCE_ALONE)).await?;
+        let outcome = async {
+            let thawed = scene.late_truncate("before_intent").await?;
+            if thawed.too_late() {
+                return Ok(false);
+            }
+            scene.refused(&thawed.worker, thawed.log_from, REFUSED).await?;
+            scene.new_rows_stand().await?;
+            Ok(true)
+        }
+        .await;
+        if !scene.explained(outcome)? {
+            return Ok(false);
+        }
+        scene.finish("late TRUNCATE, the fence alone").await?;
+        Ok(true)
+    })
+    .await
 }
 
 /// Held between the intent and the statement: its connection is gone before the new owner looks.
@@ -71,14 +84,23 @@ async fn late_truncate_meets_a_killed_connection() -> Result<()> {
 }
 
 async fn noticed(failpoint: &str, broken: &'static str, what: &str) -> Result<()> {
-    let mut scene = Scene::start(setup(broken)).await?;
-    let outcome = async {
-        scene.late_truncate(failpoint).await?;
-        scene.proofs_are(0).await
-    }
-    .await;
-    scene.explained(outcome)?;
-    scene.must_differ(what).await
+    in_time(async || {
+        let mut scene = Scene::start(setup(broken)).await?;
+        let outcome = async {
+            if scene.late_truncate(failpoint).await?.too_late() {
+                return Ok(false);
+            }
+            scene.proofs_are(0).await?;
+            Ok(true)
+        }
+        .await;
+        if !scene.explained(outcome)? {
+            return Ok(false);
+        }
+        scene.must_differ(what).await?;
+        Ok(true)
+    })
+    .await
 }
 
 /// Negative control.
