@@ -79,6 +79,17 @@ impl<'a> Pipeline<'a> {
 
     /// Follows the source until it fails or `context.drain` is cancelled; then everything read whole is handed over.
     pub async fn run(&mut self, reader: &mut Reader) -> Result<(), Failure> {
+        let result = self.follow(reader).await;
+        if let Err(failure) = &result
+            && let Err(error) = self.flush().await
+        {
+            // Whole transactions from before the failure; where the target itself is the reason, they are read again.
+            tracing::debug!(%failure, %error, "what was read before the failure is not handed over");
+        }
+        result
+    }
+
+    async fn follow(&mut self, reader: &mut Reader) -> Result<(), Failure> {
         loop {
             let event = match reader.try_next() {
                 Some(event) => event?,
