@@ -34,13 +34,18 @@ impl Roster {
         self.version.subscribe()
     }
 
-    /// Makes the roster hold exactly the processes that are registered.
+    /// Makes the roster hold exactly the processes that are registered. A new process of a known worker inherits the
+    /// silence of the former one: one that registers again and again and never answers must not keep its sources.
     pub fn follow(&self, state: &State, now: Instant) {
         let mut workers = self.lock();
-        workers
-            .retain(|name, seen| state.workers.get(name).is_some_and(|w| w.incarnation == seen.incarnation));
+        workers.retain(|name, _| state.workers.get(name).is_some_and(|w| w.incarnation != 0));
         for (name, worker) in state.workers.iter().filter(|(_, w)| w.incarnation != 0) {
-            workers.entry(name.clone()).or_insert_with(|| Seen::unknown(worker.incarnation, now));
+            let quiet_since = match workers.get(name) {
+                Some(seen) if seen.incarnation == worker.incarnation => continue,
+                Some(former) => former.quiet_since(),
+                None => now,
+            };
+            workers.insert(name.clone(), Seen::unknown(worker.incarnation, quiet_since));
         }
     }
 
@@ -147,5 +152,33 @@ impl Roster {
             }
         }
         liveness
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dm_proto::raft::{RegisterWorker, command::Body};
+    use dm_state::{apply, command};
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_only_registers_again_and_again_is_dead_after_a_lease() {
+        let pace = Pace { lease: Duration::from_secs(3), damping: Duration::from_millis(300) };
+        let (roster, mut state, start) = (Roster::new(pace), State::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        for round in 0..20_u64 {
+            let body = RegisterWorker { name: "w".into(), address: "a:1".into(), incarnation: round + 1 };
+            apply(&mut state, &command(0, Body::RegisterWorker(body))).unwrap();
+            roster.follow(&state, at(round * 200));
+            roster.gone("w", round + 1, at(round * 200 + 10));
+        }
+        assert_eq!(roster.condition("w", at(19 * 200 + 20)), Condition::Dead);
+        // As soon as a process answers it counts.
+        roster.heard("w", 20, None, at(4000));
+        roster.observe("w", 20, |seen| seen.link = Link::Open);
+        assert_eq!(roster.condition("w", at(4001)), Condition::Live);
     }
 }

@@ -64,22 +64,21 @@ impl Seen {
         }
     }
 
+    /// Last sign of life, or since when there could have been one.
+    pub fn quiet_since(&self) -> Instant {
+        self.heard.unwrap_or(self.since).max(self.since)
+    }
+
     /// What to believe of it now.
     pub fn condition(&self, now: Instant, pace: Pace) -> Condition {
         if self.report.as_ref().is_some_and(|(report, _)| report.leaving) {
             return Condition::Released;
         }
-        if let Link::Gone(since) = self.link {
-            return match now.duration_since(since) >= pace.damping {
-                true => Condition::Dead,
-                false => Condition::Unknown,
-            };
-        }
-        let quiet_since = self.heard.unwrap_or(self.since).max(self.since);
-        if now.duration_since(quiet_since) >= pace.lease {
+        if now.duration_since(self.quiet_since()) >= pace.lease {
             return Condition::Dead;
         }
         match self.link {
+            Link::Gone(since) if now.duration_since(since) >= pace.damping => Condition::Dead,
             Link::Open if self.heard.is_some() => Condition::Live,
             _ => Condition::Unknown,
         }
