@@ -40,7 +40,11 @@ impl Desk {
         if !node.consensus.quorum_fresh() {
             return Err(Problem::Unknown("no majority confirms the leader".into()));
         }
-        node.consensus.read_barrier().await?;
+        // A majority that is there answers in milliseconds; consensus itself would wait for it much longer.
+        match timeout(patience / 2, node.consensus.read_barrier()).await {
+            Ok(barrier) => barrier?,
+            Err(_) => return Err(Problem::Unknown("no majority confirms the leader in time".into())),
+        };
         Ok(Self { node: node.clone(), tenure })
     }
 

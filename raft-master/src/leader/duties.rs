@@ -12,6 +12,9 @@ use crate::node::Node;
 /// Longest wait for the duties' tasks to end by themselves before they are aborted.
 const END_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Before duties that ended early are taken up again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Runs for the life of the process; one tenure after the other.
 pub async fn run(node: Arc<Node>) {
     let mut leadership = node.consensus.leadership();
@@ -23,6 +26,9 @@ pub async fn run(node: Arc<Node>) {
         tokio::select! {
             () = node.stopping.cancelled() => return,
             changed = leadership.changed() => if changed.is_err() { return },
+            // Still the leader, and nobody does its work: a duty broke. A group whose leader does nothing is as good
+            // as none, so they are taken up again.
+            () = tokio::time::sleep(AGAIN), if now.is_leader => {}
         }
     }
 }
