@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use dm_chaos::rig::TASK;
-use dm_tests::{Flavor, compare_databases};
+use dm_tests::{Database, Flavor, compare_databases};
 
 use crate::pause::{FENCED, REFUSED};
 use crate::scene::{SCHEMA, Scene, Setup};
@@ -100,7 +100,18 @@ impl Scene {
     /// Stops the writers and compares: the checker has to find `work.proof`.
     pub async fn must_differ(mut self, what: &str) -> Result<()> {
         self.rest().await?;
-        let diff = compare_databases(&self.rig.source, &self.rig.target, &[SCHEMA]).await?;
+        let compared = compare_databases(&self.rig.source, &self.rig.target, &[SCHEMA]).await;
+        // A lost connection here is no verdict; the servers' own logs tell why.
+        let diff = compared.with_context(|| {
+            let log = |db: &Database| std::fs::read_to_string(db.log()).unwrap_or_default();
+            let tail =
+                |text: String| text.lines().rev().take(30).map(|l| format!("{l}\n")).collect::<String>();
+            format!(
+                "source log, newest first:\n{}target log, newest first:\n{}",
+                tail(log(&self.rig.source)),
+                tail(log(&self.rig.target))
+            )
+        })?;
         let found = !diff.is_equal() && diff.to_string().contains("proof");
         println!("{what}: {diff}");
         self.explained(if found { Ok(()) } else { Err(anyhow::anyhow!("not noticed: {diff}")) })

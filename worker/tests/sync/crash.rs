@@ -38,14 +38,14 @@ async fn killed_while_writing(source: Flavor, gtid: bool) -> Result<()> {
                 let mut n = 0;
                 while !stop.load(Ordering::Relaxed) {
                     n += 1;
-                    conn.query_drop("BEGIN").await?;
-                    conn.query_drop(format!("INSERT INTO shop.k (v) VALUES ({n}), ({n})")).await?;
-                    conn.query_drop(format!("INSERT INTO shop.n VALUES ({w}, {}), ({w}, {n})", n % 7))
-                        .await?;
-                    conn.query_drop(format!("UPDATE shop.n SET v = v + 1 WHERE w = {w} LIMIT 1")).await?;
-                    conn.query_drop("COMMIT").await?;
-                    if n % 50 == 0 {
-                        conn.query_drop(format!("DELETE FROM shop.n WHERE w = {w} LIMIT 3")).await?;
+                    // An application tries again what the source's lock detection has rolled back.
+                    while let Err(error) = transaction(&mut conn, w, n).await {
+                        match error {
+                            mysql_async::Error::Server(e) if matches!(e.code, 1213 | 1205) => {
+                                conn.query_drop("ROLLBACK").await?;
+                            }
+                            other => return Err(other.into()),
+                        }
                     }
                 }
                 conn.disconnect().await?;
@@ -109,5 +109,18 @@ async fn a_planned_stop_leaves_explicitly() -> Result<()> {
     let last = last??.clone();
     assert!(last.sources.iter().flat_map(|s| &s.subtasks).all(|s| s.released), "{last:?}");
     assert!(stopped?.success());
+    Ok(())
+}
+
+/// One transaction of a writer: keyed and keyless rows; a delete of its own now and then.
+async fn transaction(conn: &mut mysql_async::Conn, w: i32, n: i32) -> Result<(), mysql_async::Error> {
+    conn.query_drop("BEGIN").await?;
+    conn.query_drop(format!("INSERT INTO shop.k (v) VALUES ({n}), ({n})")).await?;
+    conn.query_drop(format!("INSERT INTO shop.n VALUES ({w}, {}), ({w}, {n})", n % 7)).await?;
+    conn.query_drop(format!("UPDATE shop.n SET v = v + 1 WHERE w = {w} LIMIT 1")).await?;
+    conn.query_drop("COMMIT").await?;
+    if n % 50 == 0 {
+        conn.query_drop(format!("DELETE FROM shop.n WHERE w = {w} LIMIT 3")).await?;
+    }
     Ok(())
 }
