@@ -82,11 +82,15 @@ pub(super) fn write(
 ) -> Result<()> {
     let inner = inner_path(flavor, dir)?;
     let inner = inner.display();
+    fs::create_dir_all(dir.join("tmp"))?;
     // Simulated instead of native asynchronous I/O: many servers side by side exhaust the kernel's aio slots, and
     // a frozen server must have no write in flight.
     let mut lines = vec![
         "[mysqld]".to_owned(),
         format!("datadir={inner}/data"),
+        // Its own: MariaDB removes everybody's temporary tables from the folder when it starts, and a server that
+        // lost one under its feet fails statements or crashes.
+        format!("tmpdir={inner}/tmp"),
         format!("socket={inner}/sock"),
         format!("pid-file={inner}/pid"),
         format!("log-error={inner}/error.log"),

@@ -7,5 +7,6 @@ mod endure;
 mod fidelity;
 mod follow;
 mod leader;
+mod load;
 mod refuse;
 mod scene;
