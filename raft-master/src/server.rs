@@ -141,8 +141,10 @@ impl Server {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), FatalError> {
         let fatal = self.node.consensus.fatal();
         let outcome = tokio::select! {
-            () = stop => Ok(()),
+            // The cause before its consequences: the duties end as soon as consensus does, and would hide why.
+            biased;
             fatal = fatal => Err(fatal),
+            () = stop => Ok(()),
             ended = &mut self.port => {
                 Err(FatalError::Engine(format!("the client port was lost: {ended:?}")))
             }
