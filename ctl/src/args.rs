@@ -73,6 +73,8 @@ pub enum Command {
     QueryStatus(QueryStatus),
     /// List the members of the cluster
     ListMember(ListMember),
+    /// Remove a master for good, or a worker that is offline
+    OfflineMember(OfflineMember),
 }
 
 /// `operate-source`.
@@ -140,6 +142,21 @@ pub struct ListMember {
     /// Only members of these names
     #[arg(short, long, value_delimiter = ',')]
     pub name: Vec<String>,
+}
+
+/// `offline-member`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("kind").required(true).args(["master", "worker"]))]
+pub struct OfflineMember {
+    /// The member is a master
+    #[arg(short, long)]
+    pub master: bool,
+    /// The member is a worker
+    #[arg(short, long)]
+    pub worker: bool,
+    /// Its name
+    #[arg(short, long)]
+    pub name: String,
 }
 
 /// Gives the root's long flags their second dash.

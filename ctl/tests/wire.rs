@@ -261,3 +261,21 @@ async fn commands_from_a_pipe_until_it_ends() {
     let run = dmctl_with(&["--master-addr", &address], None, "exit\nlist-member\n").await;
     assert_eq!((run.code, run.out.as_str(), master.calls().len()), (0, "", 2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_member_names_one_member_and_fails_when_refused() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let run = dmctl(&["--master-addr", &address, "offline-member", "--master", "-n", "m3"]).await;
+    assert_eq!(run.out, "{\n    \"result\": true,\n    \"msg\": \"\"\n}\n", "{}", run.err);
+    let run = dmctl(&["--master-addr", &address, "offline-member", "-w", "--name", "busy"]).await;
+    assert_eq!((run.code, run.err.as_str()), (1, "Error: offline member failed:still online\n"));
+    assert_eq!(master.calls(), ["offline master m3", "offline worker busy"]);
+    // Both kinds, no kind, no name: nothing is sent.
+    for words in [&["-m", "-w", "-n", "a"][..], &["-n", "a"], &["-m"]] {
+        let words: Vec<&str> =
+            ["--master-addr", &address, "offline-member"].iter().chain(words).copied().collect();
+        assert_eq!(dmctl(&words).await.code, 1, "{words:?}");
+    }
+    assert_eq!(master.calls().len(), 2);
+}

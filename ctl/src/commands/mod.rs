@@ -34,6 +34,7 @@ impl Context {
             Command::ResumeTask(args) => task::operate(self, TaskOp::Resume, args, sources).await,
             Command::QueryStatus(args) => status::query(self, args, sources).await,
             Command::ListMember(args) => member::list(self, args).await,
+            Command::OfflineMember(args) => member::offline(self, args).await,
         }?;
         text.push('\n');
         Ok(text)

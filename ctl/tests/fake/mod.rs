@@ -143,6 +143,17 @@ master! {
             self.note(format!("members {} {} {} {:?}", r.leader, r.master, r.worker, r.names)).await?;
             Ok(Response::new(pb::ListMemberResponse { result: true, ..Default::default() }))
         }
+
+        async fn offline_member(
+            &self,
+            request: Request<pb::OfflineMemberRequest>,
+        ) -> Result<Response<pb::OfflineMemberResponse>, Status> {
+            let r = request.into_inner();
+            self.note(format!("offline {} {}", r.r#type, r.name)).await?;
+            let result = r.name != "busy";
+            let msg = if result { String::new() } else { "still online".to_owned() };
+            Ok(Response::new(pb::OfflineMemberResponse { result, msg }))
+        }
     }
     update_task(pb::UpdateTaskRequest) -> pb::UpdateTaskResponse;
     show_ddl_locks(pb::ShowDdlLocksRequest) -> pb::ShowDdlLocksResponse;
@@ -151,7 +162,6 @@ master! {
     purge_worker_relay(pb::PurgeWorkerRelayRequest) -> pb::PurgeWorkerRelayResponse;
     check_task(pb::CheckTaskRequest) -> pb::CheckTaskResponse;
     register_worker(pb::RegisterWorkerRequest) -> pb::RegisterWorkerResponse;
-    offline_member(pb::OfflineMemberRequest) -> pb::OfflineMemberResponse;
     operate_leader(pb::OperateLeaderRequest) -> pb::OperateLeaderResponse;
     operate_schema(pb::OperateSchemaRequest) -> pb::OperateSchemaResponse;
     get_sub_task_cfg(pb::GetSubTaskCfgRequest) -> pb::GetSubTaskCfgResponse;

@@ -91,7 +91,7 @@ codes! {
         "Please set `binlog_row_image=FULL` at the source.";
     IgnoreItemUnknown 20001 "config" Internal Medium NeedsPerson,
         "`ignore-checking-items` names an unknown check.",
-        "Please use only the names of checks that the guide lists, or `all`.";
+        "Please use only the names of DM's checks, such as `version` or `dump_privilege`, or `all`.";
     ConfigYaml 20003 "config" Internal Medium NeedsPerson,
         "A YAML file has an unknown key, a wrong type or wrong syntax.",
         "Please check that the file is correct YAML and uses only known keys.";

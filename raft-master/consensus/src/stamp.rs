@@ -13,8 +13,9 @@ use crate::{StartError, disk, store::Sentinel};
 const STAMP: &str = "member.json";
 const FORMAT: u32 = 1;
 /// What to do about a directory that must not be used.
-pub const REMEDY: &str = "Remove this member from the cluster, wipe its data directory, and let it come back with \
-    --join under a new id. If a majority of members refuses, or this is the only one, see the recovery guide.";
+pub const REMEDY: &str = "Remove this member (`dmctl offline-member --master --name NAME`), wipe its data directory, \
+    and let it come back with --join and without --initial-cluster: it gets a new id. If a majority of members refuses, or \
+    this is the only one, see docs/recovery.md.";
 
 /// The content of `member.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

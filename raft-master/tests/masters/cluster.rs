@@ -156,15 +156,26 @@ impl Cluster {
 
     /// One more master, which knows only the client address of the first.
     pub async fn join(&mut self) {
-        let address = self.masters[0].client.clone();
         let name = format!("m{}", self.masters.len() + 1);
-        let folder = self.folder.as_ref().unwrap().path().to_owned();
-        self.masters.push(Master::new(&folder, &name, free_port(), free_port(), ["--join", &address]));
-        let new = self.masters.last().unwrap();
+        let address = self.masters[0].client.clone();
+        let new = self.joining(&name, &address).await;
+        self.masters.push(new);
+    }
+
+    /// A master in the place of one that was removed, under its name, in an empty directory.
+    pub async fn replace(&mut self, lost: usize) {
+        let (name, address) = (format!("m{}", lost + 1), self.masters[(lost + 1) % 3].client.clone());
+        self.masters[lost] = self.joining(&name, &address).await;
+    }
+
+    async fn joining(&self, name: &str, address: &str) -> Master {
+        let folder = self.folder.as_ref().unwrap().path();
+        let new = Master::new(folder, name, free_port(), free_port(), ["--join", address]);
         until("the new master to answer", || async {
             new.get("/health").await.filter(|t| t.contains("\"true\""))
         })
         .await;
+        new
     }
 
     /// Index of the master that leads and acts as leader.

@@ -1,7 +1,7 @@
 //! Planned stops, lost majorities, refused directories.
 use std::time::{Duration, Instant};
 
-use dm_proto::pb::ListMemberRequest;
+use dm_proto::pb::{ListMemberRequest, OfflineMemberRequest};
 
 use crate::{cluster::Cluster, wait::until};
 
@@ -110,4 +110,38 @@ async fn an_emptied_directory_is_refused_with_its_own_exit_code() {
     cluster.masters[victim].restart();
     let status = cluster.masters[victim].ended().await;
     assert_eq!(status.code(), Some(78), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_disk_is_replaced_under_a_new_id() {
+    let mut cluster = Cluster::start(3).await;
+    let lost = cluster.follower().await;
+    let name = format!("m{}", lost + 1);
+    cluster.masters[lost].kill9();
+    std::fs::remove_dir_all(&cluster.masters[lost].data).unwrap();
+    let leader = cluster.leader().await;
+    let mut rpc = cluster.masters[leader].rpc().await.unwrap();
+    let request = OfflineMemberRequest { r#type: "master".to_owned(), name: name.clone() };
+    let answer = rpc.offline_member(request).await.unwrap().into_inner();
+    assert!(answer.result, "{}", answer.msg);
+    cluster.replace(lost).await;
+    // It votes: with another one gone, it is needed for a majority.
+    let third = (0..3).find(|i| *i != lost && *i != leader).unwrap();
+    until("three masters alive", || {
+        let mut rpc = rpc.clone();
+        async move {
+            let request = ListMemberRequest { master: true, ..Default::default() };
+            let text = format!("{:?}", rpc.list_member(request).await.ok()?.into_inner());
+            (text.matches("alive: true").count() == 3).then_some(())
+        }
+    })
+    .await;
+    cluster.masters[third].kill9();
+    let mut rpc = cluster.masters[lost].rpc().await.unwrap();
+    until("an answer of the two that are left", || {
+        let mut rpc = rpc.clone();
+        async move { rpc.list_member(ListMemberRequest::default()).await.ok().filter(|a| a.get_ref().result) }
+    })
+    .await;
+    assert!(rpc.list_member(ListMemberRequest::default()).await.unwrap().into_inner().result);
 }
