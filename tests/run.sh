@@ -40,20 +40,23 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RAFT_DM_CACHE/target}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 mkdir -p "$RAFT_DM_CACHE"
 
-started=$SECONDS step='' report=()
+started=$SECONDS step='' report=() green=''
 begin() { step=$1 step_started=$SECONDS; echo "== $step"; }
 end() { report+=("$step $((SECONDS - step_started)) s"); step=''; }
 closing() {
     local code=$?
     local steps
     steps=$(printf '%s; ' "${report[@]+"${report[@]}"}")
-    if [ "$code" -eq 0 ]; then
+    if [ "$code" -eq 0 ] && [ -n "$green" ]; then
         echo "== ALL GREEN in $((SECONDS - started)) s: ${steps%; }"
     else
         echo "== FAILED (exit $code) in step '${step:-options}' after $((SECONDS - started)) s; done before: ${steps%; }"
     fi
 }
 trap closing EXIT
+# Without these a signal would end the script with the code of the last command that had ended well.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 if [ -n "$test" ] && [ -n "$install" ]; then
     begin 'install'
@@ -96,3 +99,4 @@ if [ -n "$test" ]; then
     fi
     end
 fi
+green=1
