@@ -58,7 +58,10 @@ async fn dead_and_silent_masters_are_passed_over_within_a_second_each() {
     let begun = Instant::now();
     let run = dmctl(&["-master-addr", &list, "list-member"]).await;
     assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, MEMBERS, ""));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // Of gRPC's own patience (20 s by default) nothing is left; the second itself is measured by a benchmark.
+    let elapsed = begun.elapsed();
+    println!("one dead and one silent master passed over in {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
     let only = silent.local_addr().unwrap().to_string();
     let run = dmctl(&["--master-addr", &only, "list-member"]).await;
     let head = format!(
@@ -130,7 +133,8 @@ async fn a_reader_that_went_away_is_no_failure() {
     command.args(["--master-addr", &address, "list-member"]).stderr(Stdio::piped());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = command.stdout(writer).output().await.unwrap();
+    let output = command.stdout(writer).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("dmctl ends").unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
 

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// How long the kernel may take to end a process after SIGKILL, and to start one.
+const KILLED: Duration = Duration::from_secs(30);
+
 /// What to run: a program with arguments, environment and a file for its output.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -98,7 +101,7 @@ fn spawn(command: Command) -> Result<Child> {
     let requests = spawner.lock().map_err(|_| anyhow!("a thread panicked while it asked for a process"))?;
     requests.send((command, answer)).map_err(|_| anyhow!("the spawner thread is gone"))?;
     drop(requests);
-    Ok(answered.recv().context("the spawner thread is gone")??)
+    Ok(answered.recv_timeout(KILLED).context("the process has not been started")??)
 }
 
 /// A child process; killed with SIGKILL and reaped when dropped.
@@ -137,7 +140,13 @@ impl Running {
     pub fn kill9(&mut self) -> Result<()> {
         if self.ended.is_none() {
             self.child.kill().with_context(|| format!("cannot kill {}", self.name))?;
-            self.ended = Some(self.child.wait()?);
+            let end = Instant::now() + KILLED;
+            while self.try_ended()?.is_none() {
+                if Instant::now() >= end {
+                    bail!("{} (pid {}) is still there {KILLED:?} after SIGKILL", self.name, self.pid());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         Ok(())
     }

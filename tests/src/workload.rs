@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
 
 /// Accounts that transfers go between; the sum of their balances never changes.
 const ACCOUNTS: u32 = 1000;
 /// Each account's balance at first.
 const BALANCE: u64 = 1000;
+
+/// How long the source may take for one transaction or connection; its own bound on waiting for a lock is 50 s.
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// What to write, and how fast.
 #[derive(Debug, Clone)]
@@ -60,7 +63,8 @@ pub struct Workload {
 impl Workload {
     /// Makes the tables when absent and starts to write.
     pub async fn start(source: Opts, options: WorkloadOptions) -> Result<Self> {
-        prepare(&source, &options.schema).await.context("preparing the workload's tables")?;
+        let prepared = timeout(ANSWER, prepare(&source, &options.schema)).await;
+        prepared.context("the source does not answer")?.context("preparing the workload's tables")?;
         let (stop, stopped) = watch::channel(false);
         let (count, committed) = watch::channel(0);
         let mut writers = JoinSet::new();
@@ -84,7 +88,10 @@ impl Workload {
     pub async fn stop(mut self) -> Result<WorkloadCounts> {
         self.stop.send_replace(true);
         let mut total = WorkloadCounts { ledger: vec![0; self.writers.len()], ..WorkloadCounts::default() };
-        while let Some(ended) = self.writers.join_next().await {
+        let end = Instant::now() + 2 * ANSWER;
+        loop {
+            let next = timeout_at(end, self.writers.join_next()).await.context("a writer does not end")?;
+            let Some(ended) = next else { break };
             let (writer, counts) = ended??;
             total.transactions += counts.transactions;
             total.retries += counts.retries;
@@ -97,6 +104,10 @@ impl Workload {
 /// Whether a schema that a workload wrote, at the source or at a target, is whole: the sum of the balances, and each
 /// writer's serials without a hole and without a repetition. Gives what is wrong.
 pub async fn check_workload(opts: Opts, schema: &str) -> Result<Vec<String>> {
+    timeout(ANSWER, check(opts, schema)).await.context("the server does not answer")?
+}
+
+async fn check(opts: Opts, schema: &str) -> Result<Vec<String>> {
     let mut conn = Conn::new(opts).await?;
     let mut wrong = Vec::new();
     let sum: Option<u64> =
@@ -169,7 +180,11 @@ async fn write(
                 }
             },
         };
-        match conn.query_drop(transaction(&mut random, options, writer, serial + 1)).await {
+        let written = conn.query_drop(transaction(&mut random, options, writer, serial + 1));
+        let Ok(written) = timeout(ANSWER, written).await else {
+            bail!("the source has not answered a transaction for {ANSWER:?}");
+        };
+        match written {
             Ok(()) => {
                 counts.transactions += 1;
                 count.send_modify(|n| *n += 1);
@@ -198,6 +213,11 @@ async fn write(
 
 /// A connection, and the writer's last committed serial.
 async fn connect(source: &Opts, schema: &str, writer: u32) -> Result<(Conn, u64)> {
+    let connecting = last_serial(source, schema, writer);
+    timeout(ANSWER, connecting).await.context("the source does not answer")?
+}
+
+async fn last_serial(source: &Opts, schema: &str, writer: u32) -> Result<(Conn, u64)> {
     let mut conn = Conn::new(source.clone()).await?;
     conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     // FOR UPDATE waits for a transaction of this writer's former connection that still runs.

@@ -58,6 +58,21 @@ async fn mysql_survives_kill9() -> Result<()> {
     survives_kill9(Flavor::MySql).await
 }
 
+/// Whoever else has been given the port says nothing, or is another server: both are noticed.
+#[tokio::test]
+async fn a_stolen_port_is_noticed() -> Result<()> {
+    let mut db = Database::start(Flavor::MariaDb, DatabaseOptions::default()).await?;
+    db.kill9()?;
+    let thief = std::net::TcpListener::bind(("127.0.0.1", db.port()))?;
+    let error = tokio::time::timeout(Duration::from_secs(60), db.restart()).await?.unwrap_err();
+    assert!(format!("{error:#}").contains("ended at start"), "{error:#}");
+    drop(thief);
+    db.restart().await?;
+    let mut ports = std::collections::HashSet::new();
+    assert!((0..200).all(|_| ports.insert(dm_tests::free_port())), "a port is given twice");
+    Ok(())
+}
+
 /// Two servers with the same rows in another order.
 async fn pair(a: Flavor, b: Flavor) -> Result<(Database, Database)> {
     let (source, target) = tokio::try_join!(

@@ -1,7 +1,6 @@
 //! dm-master processes on free ports, in a folder of their own.
 use std::{
     fs::File,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -16,6 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::wait::until;
 
+pub use dm_tests::free_port;
+
 pub struct Master {
     pub client: String,
     args: Vec<String>,
@@ -27,10 +28,6 @@ pub struct Master {
 pub struct Cluster {
     pub masters: Vec<Master>,
     folder: Option<tempfile::TempDir>,
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Master {
@@ -95,7 +92,8 @@ impl Master {
 
     pub async fn rpc(&self) -> Option<MasterClient<Channel>> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.client)).unwrap();
-        let channel = endpoint.connect_timeout(Duration::from_secs(1)).connect().await.ok()?;
+        let endpoint = endpoint.connect_timeout(Duration::from_secs(1)).timeout(Duration::from_secs(60));
+        let channel = endpoint.connect().await.ok()?;
         Some(MasterClient::new(channel))
     }
 

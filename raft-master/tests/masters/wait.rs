@@ -11,7 +11,8 @@ pub const LONG: Duration = Duration::from_secs(40);
 pub async fn until<T, F: Future<Output = Option<T>>>(what: impl Debug, mut look: impl FnMut() -> F) -> T {
     let begun = Instant::now();
     loop {
-        if let Some(value) = look().await {
+        let left = LONG.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+        if let Ok(Some(value)) = tokio::time::timeout(left, look()).await {
             return value;
         }
         assert!(begun.elapsed() < LONG, "waited in vain for {what:?}");

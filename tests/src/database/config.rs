@@ -101,6 +101,8 @@ pub(super) fn write(
         "skip-name-resolve".to_owned(),
         "character-set-server=utf8mb4".to_owned(),
         "max-connections=400".to_owned(),
+        // Instead of a day: whoever waits for a table that nobody lets go of is told so.
+        "lock-wait-timeout=60".to_owned(),
         "max-allowed-packet=64M".to_owned(),
         "innodb-buffer-pool-size=96M".to_owned(),
         "innodb-use-native-aio=0".to_owned(),

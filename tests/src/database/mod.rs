@@ -7,7 +7,7 @@ mod template;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use rand::Rng as _;
@@ -21,6 +21,12 @@ use crate::{Running, Scratch, free_port};
 const ROOT_PASSWORD: &str = "raft-dm-test";
 /// How long a server may take to start; crash recovery on a loaded machine is the slowest case.
 const START: Duration = Duration::from_secs(120);
+/// How long one connection may take to come up: a frozen server, or another program on the port, never answers.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long one try to talk to a starting server may take.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long one statement of [`Database::run`] may take.
+const STATEMENT: Duration = Duration::from_secs(300);
 /// How long a server may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(120);
 
@@ -117,14 +123,18 @@ impl Database {
 
     /// A new connection of root.
     pub async fn conn(&self) -> Result<Conn> {
-        Conn::new(self.opts()).await.with_context(|| format!("cannot connect to {}", self.flavor.name()))
+        let connected = tokio::time::timeout(CONNECT, Conn::new(self.opts())).await;
+        let connected = connected.with_context(|| format!("{} does not answer", self.flavor.name()))?;
+        connected.with_context(|| format!("cannot connect to {}", self.flavor.name()))
     }
 
     /// Runs statements one after the other on a new connection of root.
     pub async fn run(&self, statements: &[&str]) -> Result<()> {
         let mut conn = self.conn().await?;
         for sql in statements {
-            conn.query_drop(*sql).await.with_context(|| format!("{}: {sql}", self.flavor.name()))?;
+            let done = tokio::time::timeout(STATEMENT, conn.query_drop(*sql)).await;
+            let done = done.with_context(|| format!("{} does not answer: {sql}", self.flavor.name()))?;
+            done.with_context(|| format!("{}: {sql}", self.flavor.name()))?;
         }
         conn.disconnect().await?;
         Ok(())
@@ -208,19 +218,33 @@ impl Database {
             if let Some(status) = process.try_ended()? {
                 bail!("{} ended at start, {status}:\n{}", self.flavor.name(), self.log_tail());
             }
-            let error = match Conn::new(self.opts()).await {
-                Ok(conn) => {
-                    conn.disconnect().await?;
+            // Another program may have been given the port meanwhile; one that waits for its client to speak first would
+            // be waited for in vain, and another test's server has the same password.
+            let error = match tokio::time::timeout(ANSWER, self.who_answers()).await {
+                Ok(Ok(id)) if id == Some(self.server_id) => {
                     self.process = Some(process);
                     return Ok(());
                 }
-                Err(e) => e,
+                Ok(Ok(id)) => anyhow!("a server with id {id:?} answers on port {}", self.port),
+                Ok(Err(e)) => e,
+                Err(_) => anyhow!("connected to port {}, but nothing is said there", self.port),
             };
             if Instant::now() >= end {
-                bail!("{} does not answer after {START:?}: {error}\n{}", self.flavor.name(), self.log_tail());
+                bail!(
+                    "{} does not answer after {START:?}: {error:#}\n{}",
+                    self.flavor.name(),
+                    self.log_tail()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    async fn who_answers(&self) -> Result<Option<u32>> {
+        let mut conn = Conn::new(self.opts()).await?;
+        let id = conn.query_first("SELECT @@server_id").await?;
+        conn.disconnect().await?;
+        Ok(id)
     }
 
     fn lost_its_port(&self) -> Result<bool> {

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, SourceFile, TaskFile};
+use mysql_async::prelude::Queryable as _;
 
 /// A command must be refused: in the answer (`"result": false`) or by dmctl itself (exit code 1), with these words.
 async fn refused(cluster: &Cluster, args: &[&str], words: &[&str]) -> Result<()> {
@@ -61,14 +62,31 @@ async fn bad_input_is_refused_whole() -> Result<()> {
     let no_target = file("no-target.yaml", &no_target.yaml())?;
     refused(&cluster, &["start-task", &no_target], FORM).await?;
     refused(&cluster, &["stop-task", "task"], &["task"]).await?;
-    for (id, database) in [("no-binlog", &no_binlog), ("statement", &statement)] {
-        // Refused when the source is created or, at the latest, by the checks before its task starts.
-        if cluster.create_source(&SourceFile::new(id, database)).await.is_ok() {
-            let bad = file(&format!("{id}-task.yaml"), &TaskFile::new("bad", id, &good, &["one"]).yaml())?;
-            refused(&cluster, &["start-task", &bad], &["binlog"]).await?;
-        }
+    for (id, database, words) in [
+        ("no-binlog", &no_binlog, "log_bin is OFF, and should be ON"),
+        ("statement", &statement, "binlog_format is STATEMENT, and should be ROW"),
+    ] {
+        let bad = file(&format!("{id}.yaml"), &SourceFile::new(id, database).yaml())?;
+        refused(&cluster, &["operate-source", "create", &bad], &[FORM, &[words, "Workaround: "]].concat())
+            .await?;
     }
+    // A target account that may only read: nothing could ever be written.
+    good.create_user("reader", "reader-word", "SELECT").await?;
+    let mut reader = task.clone();
+    reader.name = "reader".to_owned();
+    reader.target_user = ("reader".to_owned(), "reader-word".to_owned());
+    let reader = file("reader.yaml", &reader.yaml())?;
+    let lacks = ["account reader lacks CREATE, INSERT, UPDATE, DELETE", "GRANT ", "target_privilege"];
+    refused(&cluster, &["start-task", &reader], &lacks).await?;
+
+    let shown = cluster.dmctl(&["operate-source", "show"]).await?.success()?;
+    let ids: Vec<&str> =
+        shown["sources"].as_array().into_iter().flatten().filter_map(|s| s["source"].as_str()).collect();
+    ensure!(ids == ["good"], "a refused source is there: {shown}");
     let status = cluster.dmctl(&["query-status"]).await?.json()?;
-    ensure!(!status.to_string().contains("\"bad\""), "a refused task is there: {status}");
+    ensure!(status["tasks"].as_array().is_none_or(Vec::is_empty), "a refused task is there: {status}");
+    let mut conn = good.conn().await?;
+    let meta: Vec<String> = conn.query("SHOW DATABASES LIKE 'dm_meta'").await?;
+    ensure!(meta.is_empty(), "a refused task has created {meta:?}");
     Ok(())
 }

@@ -66,7 +66,7 @@ async fn killed_while_writing(source: Flavor, gtid: bool) -> Result<()> {
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
-        assert!(writer.await?? > 0);
+        assert!(tokio::time::timeout(Duration::from_secs(60), writer).await??? > 0);
     }
     let leader = scene.sync(20, 20, MetaStage::MetaCreated).await?;
     scene.caught_up().await?;

@@ -45,8 +45,12 @@ impl Leader {
     pub async fn open(address: &str, worker: &str, cluster: &str, term: u64) -> Result<Self> {
         let mut client = WorkerSessionClient::new(channel(address).await?);
         let (down, stream) = mpsc::channel(64);
-        let mut ups = client.session(ReceiverStream::new(stream)).await?.into_inner();
-        let hello = ups.message().await?.context("no hello")?;
+        let opening = async {
+            let mut ups = client.session(ReceiverStream::new(stream)).await?.into_inner();
+            let hello = ups.message().await?.context("no hello")?;
+            anyhow::Ok((ups, hello))
+        };
+        let (mut ups, hello) = tokio::time::timeout(CONNECT, opening).await.context("no session")??;
         let revision = match &hello.body {
             Some(up::Body::Hello(h)) => {
                 h.seen.as_ref().filter(|s| s.term == term).map_or(1, |s| s.revision + 1)
@@ -100,7 +104,7 @@ impl Leader {
             state.assignment.sources = sources;
             state.message()
         };
-        Ok(self.down.send(message).await?)
+        Ok(self.down.send_timeout(message, CONNECT).await?)
     }
 
     /// Changes the only subtask's wish.
@@ -110,7 +114,7 @@ impl Leader {
             with(&mut state.assignment.sources[0].subtasks[0]);
             state.message()
         };
-        Ok(self.down.send(message).await?)
+        Ok(self.down.send_timeout(message, CONNECT).await?)
     }
 
     /// Waits until the only subtask's report satisfies `wanted`.
@@ -208,5 +212,6 @@ async fn commit_meta(state: &Mutex<State>, report: &Report, down: &mpsc::Sender<
 /// Runs the pre-checks as a leader does.
 pub async fn check(address: &str, request: CheckRequest) -> Result<CheckResponse> {
     let mut client = WorkerSessionClient::new(channel(address).await?);
-    Ok(client.check(request).await?.into_inner())
+    let answer = tokio::time::timeout(Duration::from_secs(60), client.check(request)).await;
+    Ok(answer.context("no answer to the pre-check")??.into_inner())
 }

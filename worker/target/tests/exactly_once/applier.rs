@@ -15,18 +15,23 @@ fn var(name: &str) -> String {
     std::env::var(format!("APPLIER_{name}")).unwrap()
 }
 
-/// `name:nth:action`: at the nth time the process kills or stops itself.
+/// `name:nth:action`: at the nth time the process kills or stops itself; stopped, it goes on once it is thawed and the
+/// file `APPLIER_GO` exists.
 fn arm(hold: &str) {
     let mut fields = hold.rsplitn(3, ':');
     let (Some(action), Some(nth), Some(name)) = (fields.next(), fields.next(), fields.next()) else { return };
     let (nth, signal) =
         (nth.parse::<u64>().unwrap(), if action == "stop" { Signal::STOP } else { Signal::KILL });
     let seen = AtomicU64::new(0);
-    let label = hold.to_owned();
+    let (label, go, action_is_stop) = (hold.to_owned(), var("GO"), action == "stop");
     fail::cfg_callback(name, move || {
         if seen.fetch_add(1, Ordering::SeqCst) + 1 == nth {
             println!("HELD {label}");
             kill_process(getpid(), signal).unwrap();
+            // The signal stops the threads one after another; this one has to stay here whenever its turn comes.
+            while action_is_stop && !std::path::Path::new(&go).exists() {
+                std::thread::sleep(Duration::from_micros(200));
+            }
         }
     })
     .unwrap();
@@ -56,7 +61,7 @@ fn applier_process() {
         no_seq: broken.contains("fence"),
         no_kill: broken.contains("kill"),
         no_ddl_kill: false,
-        no_ddl_wait: broken.contains("latelyddl"),
+        no_ddl_wait: broken.contains("nowait"),
         done_forgotten: broken.contains("done"),
         ddl_missing: broken.contains("ddl"),
     };

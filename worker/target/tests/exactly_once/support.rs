@@ -121,10 +121,16 @@ impl Child {
             .env("APPLIER_COUNT", self.count.to_string())
             .env("APPLIER_DDL", self.ddl_every.to_string())
             .env("APPLIER_HOLD", &self.hold)
+            .env("APPLIER_GO", self.go())
             .env("APPLIER_BROKEN", &self.broken)
             .output_to(&self.log)
             .start()
             .unwrap()
+    }
+
+    /// Once this file exists, a process that has stopped itself may go on.
+    pub fn go(&self) -> PathBuf {
+        self.log.with_extension("go")
     }
 
     pub fn output(&self) -> String {
