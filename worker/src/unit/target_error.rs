@@ -40,6 +40,10 @@ pub fn target_failure(process: &Process, task: &str, source_id: &str, error: &Ta
         TargetError::Lost { .. } | TargetError::Timeout { .. } | TargetError::Closed => {
             (Code::DatabaseInvalidConnection, "the connections to the target were lost")
         }
+        // The same statement may be as slow every time: unlike a lost connection it is not tried for ever.
+        TargetError::Unanswered { .. } => {
+            (Code::DatabaseExecute, "a statement takes too long at the target (does its table lack a key?)")
+        }
         TargetError::DdlStillRunning { .. } => {
             (Code::DatabaseInvalidConnection, "a DDL of the former owner still runs at the target")
         }

@@ -2,6 +2,9 @@
 
 use crate::txn::TxnId;
 
+pub(crate) const CHECKS_ON: &str = "SET foreign_key_checks = 1";
+pub(crate) const CHECKS_OFF: &str = "SET foreign_key_checks = 0";
+
 /// One row statement inside [`Batch::sql`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Statement {
@@ -48,6 +51,8 @@ pub struct Batch {
     pub txns: Vec<TxnId>,
     pub(crate) sql: Vec<u8>,
     pub(crate) statements: Vec<Statement>,
+    /// A statement changes the session (`foreign_key_checks`), which a ROLLBACK does not undo.
+    pub(crate) changes_session: bool,
     /// Conflict tokens of all row changes; duplicates are fine.
     pub tokens: Vec<u64>,
     /// Row changes, for statistics.
@@ -71,6 +76,12 @@ impl Batch {
     pub fn push_statement(&mut self, sql: &[u8], expected: Option<u64>, strict: bool) {
         self.sql.extend_from_slice(sql);
         self.statements.push(Statement { end: self.sql.len(), expected, strict });
+    }
+
+    /// Adds `SET foreign_key_checks`, for the statements that follow.
+    pub fn check_foreign_keys(&mut self, on: bool) {
+        self.changes_session = true;
+        self.push_statement(if on { CHECKS_ON } else { CHECKS_OFF }.as_bytes(), None, false);
     }
 
     /// Lets `write` append the text of one statement to the buffer, which saves a copy.

@@ -71,6 +71,16 @@ pub enum TargetError {
         /// The deadline.
         after: Duration,
     },
+    /// A statement of a packet was not answered in time.
+    #[error("statement {statement} of a packet of {connection} was not answered within {after:?}")]
+    Unanswered {
+        /// Which connection.
+        connection: String,
+        /// Number of the statement in the packet, from 0.
+        statement: usize,
+        /// The deadline.
+        after: Duration,
+    },
     /// The server refused a statement.
     #[error("target error {code} ({state}): {message}; {context}")]
     Sql {
@@ -132,6 +142,7 @@ impl TargetError {
             Self::Refused1242 { .. }
             | Self::Lost { .. }
             | Self::Timeout { .. }
+            | Self::Unanswered { .. }
             | Self::DdlStillRunning { .. } => Verdict::Retryable,
             Self::Closed | Self::NotOneServer { .. } => Verdict::Retryable,
             Self::Sql { code, .. } if retryable_code(*code) => Verdict::Retryable,

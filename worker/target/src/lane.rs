@@ -61,8 +61,19 @@ impl Lane {
         for &(lane, number) in &work.waits {
             let Some(acked) = shared.lane_acked.get(lane as usize) else { continue };
             let mut acked = acked.subscribe();
-            // Bounded by the deadlines of that lane's own packets: it acknowledges or the attachment dies.
-            acked.wait_for(|n| *n > number).await.map_err(|_| TargetError::Closed)?;
+            // Bounded by the deadlines of that lane's own packets: it acknowledges or the attachment dies. It may take
+            // longer than this connection's `wait_timeout`.
+            loop {
+                let there = tokio::select! {
+                    biased;
+                    there = acked.wait_for(|n| *n > number) => Some(there.map(drop)),
+                    () = tokio::time::sleep(shared.spec.limits.ping) => None,
+                };
+                match there {
+                    Some(there) => break there.map_err(|_| TargetError::Closed)?,
+                    None => self.link.ping(shared.spec.limits.packet).await?,
+                }
+            }
         }
         let (low, done) = self.record(shared, &work.batch).await?;
         let done_text = done.text();
@@ -74,7 +85,7 @@ impl Lane {
             done: if shared.spec.breaks_done() { "" } else { &done_text },
         };
         let mut packet = Packet::begin(&shared.spec, &shared.names, swap);
-        packet.rows(&work.batch);
+        packet.rows(&work.batch, shared.spec.foreign_key_checks);
         if let Some(mark) = &work.batch.chunk {
             let mut sql = format!(
                 "UPDATE {} SET `pieces` = `pieces` + 1, `row_count` = `row_count` + {}, `state` = '{}' WHERE `source_id` = ",

@@ -69,7 +69,7 @@ impl Link {
         })
     }
 
-    /// Sends a text of several statements in one packet and reads every answer.
+    /// Sends a text of several statements in one packet and reads every answer; each may take as long as `deadline`.
     ///
     /// The connection is out of our hands while it waits: a caller who gives up closes it.
     pub(crate) async fn packet(
@@ -79,14 +79,14 @@ impl Link {
     ) -> Result<Vec<Answer>, PacketError> {
         let mut conn = self.take().map_err(|error| PacketError { statement: 0, error })?;
         let mut answers = Vec::new();
-        let outcome = timeout(deadline, read_answers(&mut conn, sql, &mut answers)).await;
+        let outcome = read_answers(&mut conn, sql, deadline, &mut answers).await;
         let statement = answers.len();
         match outcome {
-            Ok(Ok(())) => {
+            Ok(()) => {
                 self.conn = Some(conn);
                 Ok(answers)
             }
-            Ok(Err(e)) => {
+            Err(Some(e)) => {
                 if matches!(&e, mysql_async::Error::Server(s) if matches!(s.code, 1213 | 1205)) {
                     self.conn = Some(conn);
                 } else {
@@ -97,9 +97,12 @@ impl Link {
                     error: TargetError::from_driver(&e, &self.name, "sending a packet"),
                 })
             }
-            Err(_) => {
-                let what = format!("the answer to a packet of {}", self.name);
-                Err(PacketError { statement, error: TargetError::Timeout { what, after: deadline } })
+            Err(None) => {
+                let connection = self.name.clone();
+                Err(PacketError {
+                    statement,
+                    error: TargetError::Unanswered { connection, statement, after: deadline },
+                })
             }
         }
     }
@@ -180,13 +183,19 @@ async fn shut(conn: Conn) {
 }
 
 /// Reads the answers one by one. An error inside a packet of several statements arrives in the place of the failing
-/// statement's answer, and only `next` tells it; `answers` then holds those before it.
-async fn read_answers(conn: &mut Conn, sql: &[u8], answers: &mut Vec<Answer>) -> mysql_async::Result<()> {
-    let mut result = conn.query_iter(sql).await?;
+/// statement's answer, and only `next` tells it; `answers` then holds those before it. `None` is a statement without an
+/// answer within the deadline: a packet of a thousand slow statements is as good as a fast one while it gets on.
+async fn read_answers(
+    conn: &mut Conn,
+    sql: &[u8],
+    deadline: Duration,
+    answers: &mut Vec<Answer>,
+) -> Result<(), Option<mysql_async::Error>> {
+    let mut result = timeout(deadline, conn.query_iter(sql)).await.map_err(|_| None)?.map_err(Some)?;
     loop {
         let answer = Answer { affected: result.affected_rows(), warnings: u64::from(result.warnings()) };
         let more = !result.is_empty();
-        while result.next().await?.is_some() {}
+        while timeout(deadline, result.next()).await.map_err(|_| None)?.map_err(Some)?.is_some() {}
         answers.push(answer);
         if !more {
             return Ok(());

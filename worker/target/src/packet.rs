@@ -1,6 +1,6 @@
 //! Text of one packet: fence first, then rows, then COMMIT.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, CHECKS_OFF, CHECKS_ON};
 use crate::error::TargetError;
 use crate::link::PacketError;
 use crate::literal;
@@ -82,8 +82,12 @@ impl Packet {
         self.roles.push(role);
     }
 
-    /// Adds the batch's row statements with their guards.
-    pub(crate) fn rows(&mut self, batch: &Batch) {
+    /// Adds the batch's row statements with their guards. Where they change the session they begin with its usual state:
+    /// the same packet may be sent again after a deadlock in its middle.
+    pub(crate) fn rows(&mut self, batch: &Batch, foreign_key_checks: bool) {
+        if batch.changes_session {
+            self.add(Role::Frame, if foreign_key_checks { CHECKS_ON } else { CHECKS_OFF }.as_bytes());
+        }
         self.text.reserve(batch.sql_bytes() + batch.statements() * 80);
         for (n, (sql, statement)) in batch.iter_statements().enumerate() {
             self.add(Role::Row { expected: statement.expected }, sql);

@@ -144,7 +144,7 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Opening one connection, with its session settings.
     pub connect: Duration,
-    /// One packet, from sending to its last answer.
+    /// One statement of a packet, from the answer before it to its own.
     pub packet: Duration,
     /// All retries of one packet after deadlocks and lock waits.
     pub retry: Duration,

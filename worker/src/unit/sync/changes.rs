@@ -16,7 +16,7 @@ const INSERT_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone, Copy)]
 struct Written {
     end: usize,
-    /// None: it changes no row itself.
+    /// None: it changes no row itself, but sets `foreign_key_checks`.
     expect: Option<Expect>,
 }
 
@@ -147,9 +147,11 @@ impl Changes {
         let mut start = 0;
         for statement in self.statements.drain(..) {
             let text = self.sql.get(start..statement.end).unwrap_or_default();
-            // Without a key a miss means that the target differs already: always stop.
-            let expect = statement.expect;
-            batch.push_statement(text, expect.map(|e| e.rows), expect.is_some_and(|e| e.keyless));
+            match statement.expect {
+                // Without a key a miss means that the target differs already: always stop.
+                Some(expect) => batch.push_statement(text, Some(expect.rows), expect.keyless),
+                None => batch.check_foreign_keys(text.ends_with(b"1")),
+            }
             start = statement.end;
         }
         batch.tokens.append(&mut self.tokens);

@@ -276,8 +276,15 @@ fn forced_lane(state: &State, batch: &Batch) -> Option<u32> {
         return Some(*lane);
     }
     // A part that an earlier attachment has applied: its mark is on this lane.
-    let marked = state.lane_done.iter().position(|d| d.part.as_ref().is_some_and(|p| concerns(&p.txn)))?;
-    u32::try_from(marked).ok()
+    let marked = state.lane_done.iter().position(|d| d.part.as_ref().is_some_and(|p| concerns(&p.txn)));
+    // A new large transaction must not write over the mark of another one, which an earlier attachment has left (a
+    // switched source may log them in another order); a take-over opens one lane more than there are marks.
+    let free = || state.lane_done.iter().position(|d| d.part.is_none());
+    let lane = match marked {
+        None if batch.part.is_some() && state.lane_done.iter().any(|d| d.part.is_some()) => free(),
+        marked => marked,
+    };
+    u32::try_from(lane?).ok()
 }
 
 fn remember_lane(state: &mut State, batch: &Batch, lane: u32) {

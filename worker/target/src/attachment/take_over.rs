@@ -174,13 +174,14 @@ fn check_owner(spec: &TargetSpec, found: &[LaneRow]) -> Result<(), TargetError> 
 
 /// A lane with a part of an unfinished transaction must stay, whatever the number of lanes is now.
 fn lanes_with_parts(spec: &TargetSpec, found: &[LaneRow]) -> Result<u32, TargetError> {
-    let mut lanes = 0;
+    let (mut lanes, mut marks) = (0, 0);
     for row in found.iter().filter(|r| r.stream == spec.stream && r.lane >= 0) {
         if row.parse_done(spec.mode)?.part.is_some() {
             lanes = lanes.max(u32::try_from(row.lane).unwrap_or(0) + 1);
+            marks += 1;
         }
     }
-    Ok(lanes)
+    Ok(if marks > 0 { lanes.max(marks + 1) } else { lanes })
 }
 
 async fn open_lanes(spec: &TargetSpec, attempt: u64, expected: &str) -> Result<Vec<Lane>, TargetError> {

@@ -52,7 +52,7 @@ async fn four_lanes_equal_serial_execution_on_mysql() {
 }
 
 /// A batch of account `id`, transaction `i`.
-fn account(mode: Mode, schema: &str, i: u64, id: u64) -> Batch {
+pub fn account(mode: Mode, schema: &str, i: u64, id: u64) -> Batch {
     let mut batch = Batch::new();
     batch.txns.push(History::txn(mode, 1, i));
     let sql = format!("UPDATE {schema}.acc SET n = n + 1 WHERE id = {id}");

@@ -8,5 +8,6 @@ mod history;
 mod lanes;
 mod load;
 mod meta;
+mod slow;
 mod support;
 mod target_loss;
