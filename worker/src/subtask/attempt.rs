@@ -35,9 +35,12 @@ impl Attempt {
     pub async fn run(self) -> Result<UnitEnd, Failure> {
         let Some(context) = self.until_drained(self.prepare()).await? else { return Ok(UnitEnd::Drained) };
         let Some(()) = self.until_drained(self.meta(&context)).await? else { return Ok(UnitEnd::Drained) };
-        let Some((unit, attachment, resume)) = self.until_drained(self.choose(&context)).await? else {
-            return Ok(UnitEnd::Drained);
+        let chosen = match self.until_drained(self.choose(&context)).await? {
+            None => return Ok(UnitEnd::Drained),
+            Some(chosen) => chosen,
         };
+        // A full copy has no second life: whoever comes after its end only sees that it is done.
+        let Some((unit, attachment, resume)) = chosen else { return Ok(UnitEnd::Finished) };
         let was_load = unit.name() == "Load";
         let end = self.run_unit(&context, unit, attachment, resume).await?;
         if !was_load || end == UnitEnd::Drained || context.subtask.task_mode == TaskMode::Full {
@@ -87,7 +90,7 @@ impl Attempt {
             source,
             subtask,
             identity,
-            only_source: task.subtasks.len() == 1,
+            others: task.subtasks.iter().filter(|s| s.source_id != self.source_id).cloned().collect(),
             status: Arc::clone(&self.status),
             drain: self.drain.clone(),
         })
@@ -121,11 +124,19 @@ impl Attempt {
         }
     }
 
-    /// Takes over and sees in the target's rows what comes next.
-    async fn choose(&self, context: &SubtaskContext) -> Result<(Box<dyn Unit>, Attachment, Resume), Failure> {
+    /// Takes over and sees in the target's rows what comes next; `None` when nothing does.
+    async fn choose(
+        &self,
+        context: &SubtaskContext,
+    ) -> Result<Option<(Box<dyn Unit>, Attachment, Resume)>, Failure> {
         let (attachment, resume) = self.main_stream(context).await?;
+        if resume.checkpoint.is_some() && context.subtask.task_mode == TaskMode::Full {
+            self.status.set_unit("Load");
+            attachment.close().await.map_err(|e| self.target_error(&e))?;
+            return Ok(None);
+        }
         if resume.checkpoint.is_some() || context.subtask.task_mode == TaskMode::Incremental {
-            return Ok((Box::new(SyncUnit), attachment, resume));
+            return Ok(Some((Box::new(SyncUnit), attachment, resume)));
         }
         // The main stream has not begun: the load comes first, on its own lanes.
         if let Err(error) = attachment.close().await {
@@ -134,7 +145,7 @@ impl Attempt {
         let mut spec = target_spec(context, self.desired.adopt_meta);
         spec.stream = LOAD_STREAM;
         let (attachment, resume) = Attachment::take_over(spec).await.map_err(|e| self.target_error(&e))?;
-        Ok((Box::new(LoadUnit), attachment, resume))
+        Ok(Some((Box::new(LoadUnit), attachment, resume)))
     }
 
     async fn main_stream(&self, context: &SubtaskContext) -> Result<(Attachment, Resume), Failure> {

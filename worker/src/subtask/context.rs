@@ -19,8 +19,8 @@ pub struct SubtaskContext {
     pub subtask: Arc<SubtaskConfig>,
     /// The server behind the source's address, as seen at the beginning of the attempt.
     pub identity: SourceIdentity,
-    /// No other source of the task could feed a target table.
-    pub only_source: bool,
+    /// The task's parts for its other sources, which may feed the same target tables.
+    pub others: Vec<SubtaskConfig>,
     pub status: Arc<SubtaskStatus>,
     /// Cancelled when the unit has to drain, checkpoint and end.
     pub drain: CancellationToken,

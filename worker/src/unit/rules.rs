@@ -42,6 +42,18 @@ impl Rules {
         })
     }
 
+    /// Whether any table (with an empty table name: any schema) of a source may end in this one of the target, as far as
+    /// rules tell.
+    pub fn may_feed(&self, target: &TableName) -> bool {
+        let by_its_name = self.target_of(target).is_ok_and(|t| t.as_ref() == Some(target));
+        by_its_name || self.routes_to(target)
+    }
+
+    /// Whether a route leads there.
+    pub fn routes_to(&self, target: &TableName) -> bool {
+        self.router.leads_to(target)
+    }
+
     /// The table's name at the target, or `None` for a table that is not migrated.
     pub fn target_of(&self, source: &TableName) -> Result<Option<TableName>, Failure> {
         let allowed = match source.is_schema() {

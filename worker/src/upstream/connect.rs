@@ -19,6 +19,7 @@ pub fn opts(source: &SourceConfig) -> Opts {
         .user(Some(source.from.user.clone()))
         .pass(Some(source.from.password.expose().to_owned()))
         .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(5)))
         .stmt_cache_size(0)
         .setup(vec!["SET NAMES utf8mb4", "SET time_zone = '+00:00'"])
         .into()

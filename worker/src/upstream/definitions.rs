@@ -102,6 +102,24 @@ impl Definitions {
         within(doing, work).await
     }
 
+    /// Every base table that the account may see.
+    pub async fn tables(&mut self) -> Result<Vec<TableName>, Failure> {
+        let doing = "fail to list the tables of the source";
+        let sql =
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'";
+        let work = async {
+            let mut conn = match self.conn.take() {
+                Some(conn) => conn,
+                None => connect(&self.source).await?,
+            };
+            let rows: Vec<(String, String)> =
+                conn.query(sql).await.map_err(|e| from_mysql(&e, Scope::Upstream, doing))?;
+            self.conn = Some(conn);
+            Ok(rows.iter().map(|(schema, table)| TableName::new(schema, table)).collect())
+        };
+        within(doing, work).await
+    }
+
     /// Character set that tables of a schema get where their definition names none; `None` without such a schema.
     pub async fn schema_charset(&mut self, schema: &str) -> Result<Option<String>, Failure> {
         let doing = format!("fail to read the character set of {schema}");

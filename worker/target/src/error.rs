@@ -180,7 +180,7 @@ impl TargetError {
 
 /// Codes by which a server says that the connection ends: killed, shutting down, gone away, timed out.
 fn is_loss(code: u16) -> bool {
-    matches!(code, 1053 | 1077 | 1079 | 1080 | 1152..=1161 | 1184 | 1317 | 1927 | 2006 | 2013 | 4031)
+    matches!(code, 1053 | 1077 | 1079 | 1080 | 1152 | 1154..=1161 | 1184 | 1317 | 1927 | 2006 | 2013 | 4031)
 }
 
 /// Deadlock, lock wait, too many connections, read only, out of resources, out of memory, disk full, server busy.

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use dm_proto::worker::{MetaStage, SubtaskReport};
+use dm_proto::worker::{MetaStage, Stage, SubtaskReport};
 use dm_tests::{Database, Flavor};
 
 use crate::{
@@ -109,5 +109,86 @@ async fn a_cut_load_never_empties_a_table_that_held_rows_before() -> Result<()> 
     assert!(error.message.contains("`shop`.`k`"), "{error:?}");
     let kept = crate::scene::rows(&scene.target, "SELECT v FROM shop.k WHERE id = -1").await?;
     assert_eq!(kept.len(), 1, "the row that was there before the load");
+    Ok(())
+}
+
+/// `task-mode: full` ends with the load, also for a worker that takes the source over later: it must not go on into the
+/// binlog, over a target that may be in use by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_full_task_stays_finished_on_another_worker() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.k (id INT PRIMARY KEY)",
+            "INSERT INTO shop.k VALUES (1)",
+        ])
+        .await?;
+    scene.load_only();
+    let leader = scene.leader(1).await?;
+    leader.assign(scene.bound(1, MetaStage::MetaNone)).await?;
+    leader.until_stage(Stage::Finished).await?;
+    scene.worker().kill9()?;
+    drop(leader);
+    scene.source.run(&["INSERT INTO shop.k VALUES (2)"]).await?;
+    scene.start_worker()?;
+    let leader = scene.leader(2).await?;
+    leader.assign(scene.bound(2, MetaStage::MetaCreated)).await?;
+    leader
+        .until("it is finished at once", DEADLINE, |s| {
+            assert_ne!(s.unit, "Sync", "a full task follows the binlog");
+            s.stage() == Stage::Finished
+        })
+        .await?;
+    let copied = crate::scene::rows(&scene.target, "SELECT id FROM shop.k").await?;
+    assert_eq!(copied.len(), 1, "{copied:?}");
+    Ok(())
+}
+
+/// A row that no packet of the target can hold stops the load with the remedy, instead of copying everything again and
+/// again; one that only fits alone is copied.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_too_large_for_a_packet_stops_the_load() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MariaDb, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.k (id INT PRIMARY KEY, v LONGTEXT)",
+            "INSERT INTO shop.k VALUES (1, REPEAT('a', 500000)), (2, REPEAT('b', 1800000)), (3, 'c')",
+        ])
+        .await?;
+    scene.target.run(&["SET GLOBAL max_allowed_packet = 2097152"]).await?;
+    scene.load_first();
+    let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    same(
+        &scene,
+        "SELECT id, LENGTH(v), SHA2(v, 256) FROM shop.k",
+        "SELECT id, LENGTH(v), SHA2(v, 256) FROM shop.k",
+    )
+    .await?;
+    drop(leader);
+
+    let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.k (id INT PRIMARY KEY, v LONGTEXT)",
+            "INSERT INTO shop.k VALUES (2, REPEAT('b', 3000000))",
+        ])
+        .await?;
+    scene.target.run(&["SET GLOBAL max_allowed_packet = 2097152"]).await?;
+    scene.load_first();
+    let leader = scene.leader(1).await?;
+    leader.assign(scene.bound(1, MetaStage::MetaNone)).await?;
+    let seen = leader.until("the row is refused", DEADLINE, |s| !s.errors.is_empty()).await?;
+    assert_eq!(seen.stage(), Stage::Paused);
+    let message = &seen.errors[0].message;
+    assert!(
+        message.contains("a row of `shop`.`k` is") && message.contains("max_allowed_packet of 2097152"),
+        "{message}"
+    );
     Ok(())
 }

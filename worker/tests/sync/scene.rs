@@ -77,6 +77,12 @@ impl Scene {
         self.start.clear();
     }
 
+    /// The task copies the tables and ends.
+    pub fn load_only(&mut self) {
+        self.mode = "full";
+        self.start.clear();
+    }
+
     pub fn start_worker(&mut self) -> Result<()> {
         self.worker = Some(self.process("w1", &self.address, &self.log())?);
         Ok(())
@@ -193,7 +199,10 @@ pub async fn rows(database: &Database, sql: &str) -> Result<Vec<String>> {
     let mut conn = database.conn().await?;
     let rows: Vec<mysql_async::Row> = conn.query(sql).await?;
     conn.disconnect().await?;
-    let mut rows: Vec<String> = rows.iter().map(|r| format!("{r:?}")).collect();
+    // Not Debug, which cuts values after eight bytes.
+    let value = |v: mysql_async::Value| v.as_sql(true);
+    let whole = |r: mysql_async::Row| r.unwrap().into_iter().map(value).collect::<Vec<_>>().join(", ");
+    let mut rows: Vec<String> = rows.into_iter().map(whole).collect();
     rows.sort();
     Ok(rows)
 }

@@ -92,6 +92,19 @@ impl Router {
         })
     }
 
+    /// Whether any rule may give a source table this name at the target; with an empty table, a place in this schema.
+    pub fn leads_to(&self, target: &TableName) -> bool {
+        self.rules.iter().any(|(_, tables, rule)| {
+            let keeps_name = rule.target_table.is_empty() || rule.table_pattern.is_empty();
+            let table = match (target.is_schema(), keeps_name) {
+                (true, _) => true,
+                (false, true) => tables.as_ref().is_none_or(|p| p.matches(&target.table)),
+                (false, false) => rule.target_table.eq_ignore_ascii_case(&target.table),
+            };
+            rule.target_schema.eq_ignore_ascii_case(&target.schema) && table
+        })
+    }
+
     /// [`Router::route`] of a name.
     pub fn route_name(&self, name: &TableName) -> Result<TableName, FilterError> {
         self.route(&name.schema, &name.table)

@@ -5,6 +5,7 @@ use mysql_async::{Conn, prelude::Queryable};
 
 use dm_proto::error::Scope;
 
+use super::deadline::{SCAN, within};
 use crate::failure::{Failure, from_mysql};
 
 /// A chunk is about this many bytes, by the server's own estimate of the row length.
@@ -65,10 +66,11 @@ impl ChunkPlan {
                 "SELECT {}{column} FROM {source}{after} ORDER BY {column} LIMIT 1 OFFSET {rows}",
                 no_timeout(flavor)
             );
-            let bound: Option<String> = conn
-                .query_first(sql)
-                .await
-                .map_err(|e| from_mysql(&e, Scope::Upstream, format!("find the chunk bounds of {source}")))?;
+            let doing = format!("find the chunk bounds of {source}");
+            let asking = async {
+                conn.query_first(sql).await.map_err(|e| from_mysql(&e, Scope::Upstream, doing.clone()))
+            };
+            let bound: Option<String> = within(&doing, SCAN, asking).await?;
             let Some(bound) = bound else { break };
             let bound = bound.parse().map_err(|_| {
                 Failure::internal(format!("chunk bound {bound:?} of {source}.{column} is not an integer"))

@@ -23,6 +23,9 @@ const STATEMENT_BYTES: usize = 256 << 10;
 const ROW_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
 /// Text of one piece; below half of the smallest `max_allowed_packet` that is in use.
 const PIECE_BYTES: usize = 1 << 20;
+/// What the fence and the chunk's record add to a packet, and a statement's guard.
+const REST_BYTES: usize = 128 << 10;
+const GUARD_BYTES: usize = 80;
 
 /// What was read.
 pub struct Copied {
@@ -44,7 +47,6 @@ pub async fn copy(
         .iter()
         .map(|t| progress.add_table(&t.source.schema, &t.source.table, t.rows_estimate))
         .collect();
-    let piece_bytes = PIECE_BYTES.min(resume.max_allowed_packet / 4);
     let mut copied = Copied { rows: 0, bytes: 0 };
     let mut id = 0;
     let mut definitions = TargetDefinitions::new(context.subtask.target.clone());
@@ -60,7 +62,7 @@ pub async fn copy(
                 table.source.quoted(),
                 chunk.condition(table.chunks.column.as_deref().unwrap_or_default()),
             );
-            let mut pieces = Pieces::new(id, table, &writer, piece_bytes);
+            let mut pieces = Pieces::new(id, table, &writer, resume.max_allowed_packet);
             let upstream =
                 |e: &mysql_async::Error| from_mysql(e, Scope::Upstream, format!("read {}", table.source));
             let Ok(result) = tokio::time::timeout(ROW_DEADLINE, conn.query_iter(sql)).await else {
@@ -129,6 +131,7 @@ struct Pieces<'a> {
     table: &'a LoadTable,
     writer: &'a LoadWriter,
     piece_bytes: usize,
+    packet_bytes: usize,
     piece: u32,
     batch: Batch,
     statement: Vec<u8>,
@@ -140,12 +143,13 @@ struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    fn new(chunk: u64, table: &'a LoadTable, writer: &'a LoadWriter, piece_bytes: usize) -> Self {
+    fn new(chunk: u64, table: &'a LoadTable, writer: &'a LoadWriter, packet_bytes: usize) -> Self {
         Self {
             chunk,
             table,
             writer,
-            piece_bytes,
+            piece_bytes: PIECE_BYTES.min(packet_bytes / 4),
+            packet_bytes,
             piece: 0,
             batch: Batch::new(),
             statement: Vec::new(),
@@ -175,20 +179,62 @@ impl<'a> Pieces<'a> {
                 }
             });
         }
-        if self.statement_rows == 0 {
-            self.writer.begin(&mut self.statement);
+        let before = self.statement.len();
+        self.write(&values)?;
+        let mut full = None;
+        if !self.fits() && (self.statement_rows > 0 || self.batch.statements() > 0) {
+            // Alone it may fit: what was there before leaves first.
+            self.statement.truncate(before);
+            let bytes = std::mem::take(&mut self.bytes);
+            let row_bytes = values.iter().flatten().map(|v| v.len() as u64).sum::<u64>();
+            self.bytes = bytes - row_bytes;
+            full = Some(self.end_piece(false));
+            self.bytes = row_bytes;
+            self.write(&values)?;
         }
-        self.writer
-            .row(&mut self.statement, self.statement_rows == 0, &values)
-            .map_err(|e| unwritable(self.table, &e))?;
+        if !self.fits() {
+            return Err(self.too_large());
+        }
         self.statement_rows += 1;
         self.rows += 1;
+        if full.is_some() {
+            return Ok(full);
+        }
         if self.statement_rows >= STATEMENT_ROWS
             || self.statement.len() >= STATEMENT_BYTES.min(self.piece_bytes)
         {
             self.end_statement();
         }
         Ok((self.batch.sql_bytes() >= self.piece_bytes).then(|| self.end_piece(false)))
+    }
+
+    fn write(&mut self, values: &[Option<&[u8]>]) -> Result<(), Failure> {
+        let first = self.statement_rows == 0;
+        if first {
+            self.writer.begin(&mut self.statement);
+        }
+        let written = self.writer.row(&mut self.statement, first, values);
+        written.map_err(|e| unwritable(self.table, &e))
+    }
+
+    /// One packet holds what there is so far, with what the fence, the guards and the chunk's record add.
+    fn fits(&self) -> bool {
+        let rest = self.batch.sql_bytes() + self.batch.statements() * GUARD_BYTES + REST_BYTES;
+        self.statement.len().saturating_add(rest) <= self.packet_bytes
+    }
+
+    /// Sent all the same, it would end the connection, and be copied again and again.
+    fn too_large(&self) -> Failure {
+        let (table, packet, row) = (&self.table.source, self.packet_bytes, self.statement.len());
+        Failure::new(
+            Code::LoadFailed,
+            format!(
+                "a row of {table} is {row} bytes of text, more than the target's max_allowed_packet of {packet} takes"
+            ),
+        )
+        .scope(Scope::Downstream)
+        .next(Next::Person)
+        .workaround("Please set max_allowed_packet of the target to 1G and resume the task.")
     }
 
     /// The piece that completes the chunk; also for a chunk without a row.

@@ -6,6 +6,7 @@
 //! that can be told for certain, and stops otherwise.
 mod chunks;
 mod copy;
+mod deadline;
 mod definitions;
 mod dialect;
 mod plan;
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 
 use self::{
     copy::Copied,
+    deadline::{ANSWER, within},
     plan::{Note, NotedTarget, Plan},
     progress::Progress,
     snapshot::{Snapshot, SnapshotPosition},
@@ -177,7 +179,7 @@ impl Load<'_> {
                 n.targets.iter().all(|t| t.may_empty || t.schema != target.schema || t.table != target.table)
             });
             let may_empty = was_ours
-                && self.context.only_source
+                && self.context.others.is_empty()
                 && plan.feeders(target) == 1
                 && is_empty(&mut conn, &target.quoted()).await?;
             note.targets.push(NotedTarget {
@@ -211,9 +213,13 @@ impl Load<'_> {
 
 /// Absent counts as empty.
 async fn is_empty(conn: &mut Conn, quoted: &str) -> Result<bool, Failure> {
-    match conn.query_first::<u8, _>(format!("SELECT 1 FROM {quoted} LIMIT 1")).await {
-        Ok(row) => Ok(row.is_none()),
-        Err(mysql_async::Error::Server(e)) if matches!(e.code, 1049 | 1146) => Ok(true),
-        Err(e) => Err(from_mysql(&e, Scope::Downstream, format!("look whether {quoted} is empty"))),
-    }
+    let doing = format!("look whether {quoted} is empty");
+    let looking = async {
+        match conn.query_first::<u8, _>(format!("SELECT 1 FROM {quoted} LIMIT 1")).await {
+            Ok(row) => Ok(row.is_none()),
+            Err(mysql_async::Error::Server(e)) if matches!(e.code, 1049 | 1146) => Ok(true),
+            Err(e) => Err(from_mysql(&e, Scope::Downstream, doing.clone())),
+        }
+    };
+    within(&doing, ANSWER, looking).await.map_err(|failure| failure.scope(Scope::Downstream))
 }

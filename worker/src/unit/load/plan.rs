@@ -6,7 +6,10 @@ use dm_target::LoadChunk;
 use mysql_async::{Conn, prelude::Queryable};
 use serde::{Deserialize, Serialize};
 
-use super::chunks::ChunkPlan;
+use super::{
+    chunks::ChunkPlan,
+    deadline::{ANSWER, SCAN, within},
+};
 use crate::{
     failure::{Failure, from_mysql},
     unit::{rules::Rules, sync::is_transactional},
@@ -50,13 +53,16 @@ pub struct Plan {
 impl Plan {
     /// Lists and cuts the tables as the snapshot sees them.
     pub async fn make(conn: &mut Conn, flavor: Flavor, rules: &Rules) -> Result<Self, Failure> {
-        let listed: Vec<(String, String, Option<u64>, Option<u64>)> = conn
-            .query(
+        let doing = "list the source's tables";
+        let listing = async {
+            conn.query(
                 "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES \
                  WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_SCHEMA, TABLE_NAME",
             )
             .await
-            .map_err(|e| from_mysql(&e, Scope::Upstream, "list the source's tables"))?;
+            .map_err(|e| from_mysql(&e, Scope::Upstream, doing))
+        };
+        let listed: Vec<(String, String, Option<u64>, Option<u64>)> = within(doing, SCAN, listing).await?;
         let mut plan = Self { databases: Vec::new(), tables: Vec::new() };
         for (schema, table, rows, row_bytes) in listed {
             let source = TableName::new(schema, table);
@@ -134,11 +140,12 @@ fn unfit(model: &TableModel) -> Option<String> {
 /// The definition as the source prints it; `object` is quoted.
 pub async fn show_create(conn: &mut Conn, kind: &str, object: &str) -> Result<String, Failure> {
     let sql = format!("SHOW CREATE {kind} {object}");
-    let row: Option<(String, String)> = conn
-        .query_first::<mysql_async::Row, _>(&sql)
-        .await
-        .map_err(|e| from_mysql(&e, Scope::Upstream, sql.clone()))?
-        .and_then(|row| Some((row.get(0)?, row.get(1)?)));
+    let asking = async {
+        let row = conn.query_first::<mysql_async::Row, _>(&sql).await;
+        row.map_err(|e| from_mysql(&e, Scope::Upstream, sql.clone()))
+    };
+    let row: Option<(String, String)> =
+        within(&sql, ANSWER, asking).await?.and_then(|row| Some((row.get(0)?, row.get(1)?)));
     row.map(|(_, create)| create).ok_or_else(|| {
         Failure::new(Code::LoadFailed, format!("{sql} gave no definition")).scope(Scope::Upstream)
     })

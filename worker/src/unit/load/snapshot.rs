@@ -6,12 +6,19 @@ use mysql_async::{Conn, Opts, Row, prelude::Queryable};
 
 use dm_proto::error::{Code, Scope};
 
+use super::deadline::{ANSWER, within};
 use crate::failure::{Failure, Next, from_mysql};
 
 /// How long the global read lock may wait for running statements before it is given up and tried again.
 const LOCK_WAIT_SECONDS: u32 = 5;
 const LOCK_ATTEMPTS: u32 = 6;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
+/// All attempts, and the pauses between them.
+const LOCK_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the source may stand still under our lock.
+const LOCK_HELD: Duration = Duration::from_secs(5);
+/// The same, as the source sees it when we are frozen or cut off: it ends our session and the lock with it.
+const LOCK_HELD_SECONDS: u32 = 10;
 
 /// Where a snapshot stands in the source's binlog: everything up to here is in it, nothing after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +51,12 @@ impl Snapshot {
 
     async fn open_mariadb(opts: &Opts) -> Result<Self, Failure> {
         let mut conn = reader(opts).await?;
-        begin(&mut conn).await?;
+        let position = within("open the snapshot", ANSWER, Self::mariadb_position(&mut conn)).await?;
+        Ok(Self { conn, position, method: "MariaDB consistent snapshot, no lock" })
+    }
+
+    async fn mariadb_position(conn: &mut Conn) -> Result<SnapshotPosition, Failure> {
+        begin(conn).await?;
         let rows: Vec<(String, String)> = conn
             .query("SHOW STATUS LIKE 'binlog_snapshot_%'")
             .await
@@ -65,33 +77,32 @@ impl Snapshot {
             .await
             .map_err(|e| upstream(&e, "read the GTID position of the snapshot"))?;
         let gtid_set = gtid_set.flatten().ok_or_else(no_binlog)?;
-        Ok(Self {
-            conn,
-            position: SnapshotPosition { file, pos, gtid_set },
-            method: "MariaDB consistent snapshot, no lock",
-        })
+        Ok(SnapshotPosition { file, pos, gtid_set })
     }
 
     async fn open_mysql(opts: &Opts) -> Result<Self, Failure> {
         let mut conn = reader(opts).await?;
         let mut locker = connect(opts).await?;
-        lock(&mut locker).await?;
-        // The view is made while nothing can commit, and the position is read before anything can again.
-        let result = async {
+        within("FLUSH TABLES WITH READ LOCK", LOCK_DEADLINE, lock(&mut locker)).await?;
+        // The view is made while nothing can commit, and the position is read before anything can again. Past the
+        // deadline the connection is dropped, and with it the lock.
+        let held = async {
             begin(&mut conn).await?;
-            mysql_position(&mut locker).await
-        }
-        .await;
-        let unlocked = locker.query_drop("UNLOCK TABLES").await;
-        let position = result?;
-        unlocked.map_err(|e| upstream(&e, "UNLOCK TABLES"))?;
-        locker.disconnect().await.map_err(|e| upstream(&e, "close the locking connection"))?;
+            let position = mysql_position(&mut locker).await?;
+            locker.query_drop("UNLOCK TABLES").await.map_err(|e| upstream(&e, "UNLOCK TABLES"))?;
+            Ok(position)
+        };
+        let position = within("open the snapshot under the read lock", LOCK_HELD, held).await?;
+        // The lock is gone; how the connection ends changes nothing.
+        drop(locker.disconnect().await);
         Ok(Self { conn, position, method: "FLUSH TABLES WITH READ LOCK while the snapshot was opened" })
     }
 
     /// Ends the snapshot.
     pub async fn close(self) -> Result<(), Failure> {
-        self.conn.disconnect().await.map_err(|e| upstream(&e, "close the snapshot connection"))
+        let doing = "close the snapshot connection";
+        let closing = async { self.conn.disconnect().await.map_err(|e| upstream(&e, doing)) };
+        within(doing, ANSWER, closing).await
     }
 }
 
@@ -107,22 +118,29 @@ fn no_binlog() -> Failure {
 }
 
 async fn connect(opts: &Opts) -> Result<Conn, Failure> {
-    Conn::new(opts.clone()).await.map_err(|e| upstream(&e, "connect to the source for the full load"))
+    let doing = "connect to the source for the full load";
+    let connecting = async { Conn::new(opts.clone()).await.map_err(|e| upstream(&e, doing)) };
+    within(doing, ANSWER, connecting).await
 }
 
 /// A connection whose results are the stored bytes: no character set conversion, times in UTC.
 async fn reader(opts: &Opts) -> Result<Conn, Failure> {
     let mut conn = connect(opts).await?;
-    for sql in [
+    let settings = [
         "SET NAMES binary",
         "SET SESSION time_zone = '+00:00'",
         "SET SESSION sql_mode = ''",
         "SET SESSION wait_timeout = 86400",
         "SET SESSION net_write_timeout = 3600",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    ] {
-        conn.query_drop(sql).await.map_err(|e| upstream(&e, sql))?;
-    }
+    ];
+    let setting = async {
+        for sql in settings {
+            conn.query_drop(sql).await.map_err(|e| upstream(&e, sql))?;
+        }
+        Ok(())
+    };
+    within("set up a reading session at the source", ANSWER, setting).await?;
     Ok(conn)
 }
 
@@ -132,7 +150,10 @@ async fn begin(conn: &mut Conn) -> Result<(), Failure> {
 }
 
 async fn lock(conn: &mut Conn) -> Result<(), Failure> {
-    let wait = format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}");
+    let wait = format!(
+        "SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {LOCK_HELD_SECONDS}, \
+         net_read_timeout = {LOCK_HELD_SECONDS}, net_write_timeout = {LOCK_HELD_SECONDS}"
+    );
     conn.query_drop(wait).await.map_err(|e| upstream(&e, "bound the wait for the read lock"))?;
     for attempt in 1..=LOCK_ATTEMPTS {
         match conn.query_drop("FLUSH TABLES WITH READ LOCK").await {
@@ -175,4 +196,22 @@ async fn mysql_position(conn: &mut Conn) -> Result<SnapshotPosition, Failure> {
         .await
         .map_err(|e| upstream(&e, "read gtid_executed"))?;
     Ok(SnapshotPosition { file, pos, gtid_set: gtid_set.unwrap_or_default().replace(['\n', '\r'], "") })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dm_tests::{Database, DatabaseOptions};
+
+    /// A worker that freezes, or is cut off, while it holds the global read lock: the source takes it back by itself.
+    #[tokio::test]
+    async fn the_source_ends_a_read_lock_that_nobody_releases() {
+        let source = Database::start(dm_tests::Flavor::MySql, DatabaseOptions::default()).await.unwrap();
+        let mut frozen = connect(&source.opts()).await.unwrap();
+        lock(&mut frozen).await.unwrap();
+        let mut writer = source.conn().await.unwrap();
+        writer.query_drop("SET SESSION lock_wait_timeout = 60").await.unwrap();
+        writer.query_drop("CREATE DATABASE after_the_lock").await.unwrap();
+    }
 }

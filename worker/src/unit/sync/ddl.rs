@@ -60,11 +60,6 @@ pub fn plan(
         if statement.garbled {
             return Err(refuse("it is in a character set that can't be read"));
         }
-        if let Some(other) = also_feeds(part, tables)? {
-            return Err(refuse(&format!(
-                "it would remove what {other} has written to the same table at the target"
-            )));
-        }
         let sql = rewritten(part, tables)?;
         steps.push(DdlStep {
             txn: Some(txn.clone()),
@@ -100,21 +95,6 @@ fn filtered(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
         }
     }
     Ok(out)
-}
-
-/// Another source table whose rows a DROP or TRUNCATE at the target would take along.
-fn also_feeds(part: &DdlStatement, tables: &Tables) -> Result<Option<TableName>, Failure> {
-    let removes = [DdlKind::DropTable, DdlKind::TruncateTable, DdlKind::DropDatabase];
-    let Some(subject) = part.subject().filter(|_| removes.contains(&part.kind)) else { return Ok(None) };
-    let Some(target) = tables.rules.target_of(subject)? else { return Ok(None) };
-    for name in tables.names() {
-        let own = name == subject || (subject.is_schema() && name.schema == subject.schema);
-        let other = if own { None } else { tables.rules.target_of(name)? };
-        if other.is_some_and(|t| t == target || (target.is_schema() && t.schema == target.schema)) {
-            return Ok(Some(name.clone()));
-        }
-    }
-    Ok(None)
 }
 
 /// Names that are filtered out (a parent of a foreign key, a LIKE model) keep their own name.

@@ -6,6 +6,7 @@ mod assembler;
 mod batcher;
 mod changes;
 mod ddl;
+mod feeders;
 mod pipeline;
 mod proof;
 mod reader;

@@ -6,14 +6,16 @@ use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
 use tracing::info;
 
 use super::{
-    assembler::{Assembler, Statement, Transaction},
+    assembler::{Assembler, Statement, Transaction, short},
     batcher::{Batcher, check_part},
     changes::Changes,
     ddl,
+    feeders::other_feeder,
     proof::PositionProof,
     reader::{Reader, damaged},
     schema_keeper::SchemaKeeper,
     start::Start,
+    stats::Place,
     stored_tables::StoredTable,
     tables::Tables,
 };
@@ -256,6 +258,11 @@ impl<'a> Pipeline<'a> {
         transaction: &Transaction,
     ) -> Result<(), Failure> {
         let end = &transaction.end;
+        for part in &statement.statements {
+            if let Some(other) = other_feeder(part, &mut self.tables).await? {
+                return Err(would_remove(&other, statement, end));
+            }
+        }
         let included = |table: &StoredTable| already_in(table, transaction);
         let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
         if plan.steps.is_empty() {
@@ -318,6 +325,18 @@ impl<'a> Pipeline<'a> {
     fn target(&self, error: &dm_target::TargetError) -> Failure {
         target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
     }
+}
+
+fn would_remove(other: &str, statement: &Statement, end: &Place) -> Failure {
+    Failure::new(
+        Code::DdlUnparseable,
+        format!(
+            "endLocation: [position: {}], origin SQL: [{}]: it would also remove the rows that {other} has in the same table at the target",
+            end.text(),
+            short(&statement.sql)
+        ),
+    )
+    .workaround("Please remove the rows of this table at the target by hand, and skip the statement.")
 }
 
 /// The definition was read at the source after this transaction was in its binlog.

@@ -43,7 +43,8 @@ pub struct Tables {
     by_name: HashMap<TableName, Arc<Table>>,
     source: Definitions,
     target: TargetDefinitions,
-    only_source: bool,
+    /// Rules of the task's other sources.
+    pub others: Vec<Rules>,
     /// Joined by cascading foreign keys at the target: table, token of the group. Not asked for yet: `None`.
     joined: Option<HashMap<TableName, u64>>,
     logs_cascades: bool,
@@ -60,7 +61,7 @@ impl Tables {
             by_name: HashMap::new(),
             source: Definitions::new(Arc::clone(&context.source)),
             target: TargetDefinitions::new(context.subtask.target.clone()),
-            only_source: context.only_source,
+            others: context.others.iter().map(Rules::new).collect::<Result<_, _>>()?,
             joined: None,
             logs_cascades: context.identity.logs_cascades(),
             checked: crate::subtask::foreign_key_checks(&context.subtask),
@@ -116,7 +117,7 @@ impl Tables {
         usable(&model, &target_model)?;
         self.complete_charsets(&mut model, &name, map).await?;
         // Rows of several tables may meet in one: then only the whole row says which is meant.
-        let merged = !self.only_source || name != target;
+        let merged = !self.others.is_empty() || name != target;
         let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged }).map_err(|e| {
             Failure::new(Code::ColumnCountMismatch, format!("{name} can't be written to {target}"))
                 .cause(e)
@@ -124,13 +125,13 @@ impl Tables {
         })?;
         let joined = self.joined(&target).await?;
         if joined.is_some() {
-            writer.use_table_token(TableTokenReason::Asked("foreign keys that cascade"), joined);
+            writer.use_table_token(TableTokenReason::Asked("foreign keys"), joined);
         }
         let table = Arc::new(Table {
             source: name.clone(),
             hints: model.column_hints(),
             writer,
-            cascades: joined.is_some(),
+            cascades: joined.is_some() && !self.logs_cascades,
             checked: self.checked,
         });
         self.by_name.insert(name, Arc::clone(&table));
@@ -240,12 +241,13 @@ impl Tables {
 
     /// The group of tables that cascading foreign keys join at the target, where the source does not log cascades.
     async fn joined(&mut self, target: &TableName) -> Result<Option<u64>, Failure> {
-        if self.logs_cascades {
+        // Checked keys keep their order even where nothing cascades: a child must not come before its parent.
+        if self.logs_cascades && !self.checked {
             return Ok(None);
         }
         let groups = match self.joined.take() {
             Some(groups) => groups,
-            None => groups(&self.target.foreign_keys().await?),
+            None => groups(&self.target.foreign_keys().await?, self.checked),
         };
         let group = groups.get(&lower(target)).copied();
         self.joined = Some(groups);
@@ -384,7 +386,7 @@ fn lower(name: &TableName) -> TableName {
 
 /// Tables by group, of the groups in which a foreign key cascades: what it changes in a child has to keep its place among
 /// the child's own changes, and a parent's among those of children that hold it back.
-fn groups(keys: &[(TableName, TableName, bool)]) -> HashMap<TableName, u64> {
+fn groups(keys: &[(TableName, TableName, bool)], all: bool) -> HashMap<TableName, u64> {
     let mut group: HashMap<TableName, TableName> = HashMap::new();
     for (child, parent, _) in keys {
         let name = |of: &TableName, group: &HashMap<TableName, TableName>| {
@@ -398,7 +400,7 @@ fn groups(keys: &[(TableName, TableName, bool)]) -> HashMap<TableName, u64> {
         }
     }
     let cascading: Vec<TableName> =
-        keys.iter().filter(|k| k.2).filter_map(|k| group.get(&lower(&k.0)).cloned()).collect();
+        keys.iter().filter(|k| all || k.2).filter_map(|k| group.get(&lower(&k.0)).cloned()).collect();
     group
         .into_iter()
         .filter(|(_, name)| cascading.contains(name))
@@ -427,7 +429,8 @@ mod tests {
             (t("grandchild"), t("child"), false),
             (t("other"), t("plain"), false),
         ];
-        let groups = groups(&keys);
+        assert_eq!(groups(&keys, true).len(), 5);
+        let groups = groups(&keys, false);
         assert_eq!(groups.len(), 3, "{groups:?}");
         assert!(groups.contains_key(&t("parent")) && groups[&t("child")] == groups[&t("grandchild")]);
     }
