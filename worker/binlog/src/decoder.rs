@@ -128,7 +128,7 @@ impl Decoder {
             code::INTVAR => Event::IntVar(IntVar::decode(r)?),
             code::RAND => Event::Rand(RandEvent::decode(r)?),
             code::USER_VAR => Event::UserVar(UserVar::decode(r)?),
-            code::TRANSACTION_PAYLOAD => Event::Payload(PayloadEvent::decode(r)?),
+            code::TRANSACTION_PAYLOAD => Event::Payload(PayloadEvent::decode(r, self.checksum)?),
             code::INCIDENT => Event::Incident(IncidentEvent::decode(r)?),
             other if rows::classify(other).is_some() => self.rows(other, r)?,
             other => Event::Unknown {
@@ -137,6 +137,15 @@ impl Decoder {
                 body: r.rest(),
             },
         })
+    }
+
+    /// An event from inside a payload: its body, which has no checksum.
+    pub(crate) fn decode_inner<'a>(
+        &mut self,
+        header: &EventHeader,
+        body: &'a [u8],
+    ) -> Result<Event<'a>, DecodeError> {
+        self.body(header, &mut Reader::with_base(body, HEADER_LEN))
     }
 
     fn table_map(&mut self, r: &mut Reader<'_>) -> Result<Arc<TableMap>, DecodeError> {

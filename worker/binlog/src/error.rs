@@ -44,6 +44,20 @@ pub enum DecodeErrorKind {
         /// Its code.
         code: u64,
     },
+    /// More than the reader of a payload asked for at most.
+    #[error("an event of {size} bytes, where {limit} are the most")]
+    TooLarge {
+        /// Size of the event.
+        size: u64,
+        /// The most that was asked for.
+        limit: u64,
+    },
+    /// A part of a JSON value was changed, and the whole of it is not known.
+    #[error(
+        "a partial JSON update without the column's value before it (column {0} of the table, from 0); it takes \
+         binlog_row_image=FULL beside binlog_row_value_options=PARTIAL_JSON"
+    )]
+    PartialWithoutBefore(usize),
     /// A compressed part cannot be expanded.
     #[error("decompression failed: {0}")]
     Decompress(String),

@@ -54,13 +54,13 @@ pub enum Event<'a> {
     RowsQuery(&'a [u8]),
     /// MariaDB: the same.
     Annotate(&'a [u8]),
-    /// MySQL: a whole compressed transaction.
+    /// MySQL: a whole compressed transaction; [`PayloadEvent::reader`] walks it.
     Payload(PayloadEvent<'a>),
     /// The source lost events.
     Incident(IncidentEvent<'a>),
     /// The source shut down cleanly.
     Stop,
-    /// Not known to this decoder, or known and not decoded (partial JSON updates).
+    /// Not known to this decoder.
     Unknown {
         /// Type of the event.
         type_code: u8,
@@ -178,6 +178,8 @@ pub struct PayloadEvent<'a> {
     pub compression: u64,
     /// Size of the events before compression.
     pub uncompressed_size: u64,
+    /// Of the stream; the events inside have none.
+    pub checksum: ChecksumAlgorithm,
     /// The compressed events.
     pub data: &'a [u8],
 }

@@ -85,7 +85,11 @@ impl<'a> UserVar<'a> {
 
 impl<'a> PayloadEvent<'a> {
     /// Fields of type, length and value, up to type 0; the payload is what follows.
-    pub(crate) fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(
+        r: &mut Reader<'a>,
+        checksum: Option<ChecksumAlgorithm>,
+    ) -> Result<Self, DecodeError> {
+        let checksum = checksum.unwrap_or(ChecksumAlgorithm::None);
         let (mut size, mut compression, mut uncompressed_size) = (None, 255, 0);
         loop {
             let at = r.offset();
@@ -105,7 +109,7 @@ impl<'a> PayloadEvent<'a> {
         }
         let at = r.offset();
         let size = size.ok_or_else(|| DecodeError::invalid(at, "payload without a size"))?;
-        Ok(Self { compression, uncompressed_size, data: r.take_u64(size)? })
+        Ok(Self { compression, uncompressed_size, checksum, data: r.take_u64(size)? })
     }
 }
 

@@ -7,11 +7,12 @@
 use std::io::Write;
 
 use crate::error::DecodeError;
+use crate::jsonb_container::{Elements, Stored};
 use crate::jsonb_opaque::write_opaque;
 use crate::reader::Reader;
 
 /// Deepest nesting the server accepts.
-const MAX_DEPTH: u32 = 100;
+pub(crate) const MAX_DEPTH: u32 = 100;
 
 /// Appends the JSON text of a binary document. No bytes at all are the JSON null.
 ///
@@ -23,9 +24,7 @@ pub fn jsonb_to_text(data: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> 
         out.extend_from_slice(b"null");
         return Ok(());
     };
-    let limit = out.len().saturating_add(data.len().saturating_mul(32)).saturating_add(256);
-    let mut printer = Printer { out, limit };
-    printer.value(*kind, body, 1, 0)
+    Printer::new(out, data.len()).value(Stored { kind: *kind, body, base: 1 }, 0)
 }
 
 /// As [`jsonb_to_text`], into a new text.
@@ -35,21 +34,28 @@ pub fn jsonb_to_string(data: &[u8]) -> Result<String, DecodeError> {
     String::from_utf8(out).map_err(|e| DecodeError::invalid(e.utf8_error().valid_up_to(), "UTF-8 in JSON"))
 }
 
-struct Printer<'o> {
+/// Prints values, no more than an honest document could hold.
+pub(crate) struct Printer<'o> {
     out: &'o mut Vec<u8>,
     limit: usize,
 }
 
-impl Printer<'_> {
-    /// Prints one value whose bytes begin at `body`; `base` is its offset in the document.
-    fn value(&mut self, kind: u8, body: &[u8], base: usize, depth: u32) -> Result<(), DecodeError> {
+impl<'o> Printer<'o> {
+    /// For a document of `len` bytes.
+    pub(crate) fn new(out: &'o mut Vec<u8>, len: usize) -> Self {
+        let limit = out.len().saturating_add(len.saturating_mul(32)).saturating_add(256);
+        Self { out, limit }
+    }
+
+    /// Prints one value.
+    pub(crate) fn value(&mut self, stored: Stored<'_>, depth: u32) -> Result<(), DecodeError> {
+        let Stored { kind, body, base } = stored;
         let mut r = Reader::with_base(body, base);
         if self.out.len() > self.limit {
             return Err(DecodeError::invalid(base, "JSON: values share bytes"));
         }
         match kind {
-            0x00 | 0x01 => self.container(body, base, kind == 0x01, true, depth),
-            0x02 | 0x03 => self.container(body, base, kind == 0x03, false, depth),
+            0x00..=0x03 => self.container(stored, depth),
             0x04 => self.literal(r.u8()?, base),
             0x05 => self.display(r.u16()? as i16),
             0x06 => self.display(r.u16()?),
@@ -74,75 +80,39 @@ impl Printer<'_> {
         }
     }
 
-    fn container(
-        &mut self,
-        body: &[u8],
-        base: usize,
-        large: bool,
-        object: bool,
-        depth: u32,
-    ) -> Result<(), DecodeError> {
+    fn container(&mut self, stored: Stored<'_>, depth: u32) -> Result<(), DecodeError> {
         if depth >= MAX_DEPTH {
-            return Err(DecodeError::invalid(base, "JSON: nested too deep"));
+            return Err(DecodeError::invalid(stored.base, "JSON: nested too deep"));
         }
-        let width = if large { 4 } else { 2 };
-        let mut r = Reader::with_base(body, base);
-        let count = r.uint_le(width)?;
-        let size = r.uint_le(width)?;
-        let at = r.offset();
-        let body = usize::try_from(size)
-            .ok()
-            .and_then(|n| body.get(..n))
-            .ok_or_else(|| DecodeError::invalid(at, "size of a JSON container"))?;
-        let mut entries = Reader::with_base(body, base);
-        entries.take(2 * width)?;
-        let mut values = entries;
-        if object {
-            values.take_u64(count.saturating_mul(width as u64 + 2))?;
+        let mut elements = Elements::open(stored)?;
+        let object = elements.is_object();
+        self.open(object);
+        let mut first = true;
+        while let Some((key, element)) = elements.advance()? {
+            self.separate(&mut first, key);
+            self.value(element, depth + 1)?;
         }
-        self.out.push(if object { b'{' } else { b'[' });
-        for i in 0..count {
-            if i > 0 {
-                self.out.extend_from_slice(b", ");
-            }
-            if object {
-                let at = entries.offset();
-                let offset = entries.uint_le(width)?;
-                let len = usize::from(entries.u16()?);
-                let key = slice_from(body, offset)
-                    .and_then(|b| b.get(..len))
-                    .ok_or_else(|| DecodeError::invalid(at, "JSON key"))?;
-                write_quoted(self.out, key);
-                self.out.extend_from_slice(b": ");
-            }
-            self.element(&mut values, body, base, width, depth)?;
-        }
-        self.out.push(if object { b'}' } else { b']' });
+        self.close(object);
         Ok(())
     }
 
-    /// One value entry: the value itself when it fits, its offset otherwise.
-    fn element(
-        &mut self,
-        values: &mut Reader<'_>,
-        body: &[u8],
-        base: usize,
-        width: usize,
-        depth: u32,
-    ) -> Result<(), DecodeError> {
-        let kind = values.u8()?;
-        let at = values.offset();
-        let raw = values.take(width)?;
-        let inlined = matches!(kind, 0x04..=0x06) || (width == 4 && matches!(kind, 0x07 | 0x08));
-        if inlined {
-            return self.value(kind, raw, at, depth + 1);
+    pub(crate) fn open(&mut self, object: bool) {
+        self.out.push(if object { b'{' } else { b'[' });
+    }
+
+    /// What stands before an element.
+    pub(crate) fn separate(&mut self, first: &mut bool, key: Option<&[u8]>) {
+        if !std::mem::take(first) {
+            self.out.extend_from_slice(b", ");
         }
-        let offset = raw.iter().rev().fold(0u64, |n, b| (n << 8) | u64::from(*b));
-        // An offset into the header would let a container hold itself.
-        let body = slice_from(body, offset)
-            .filter(|_| offset >= 2 * width as u64)
-            .ok_or_else(|| DecodeError::invalid(at, "offset of a JSON value"))?;
-        self.value(kind, body, base + offset as usize, depth + 1)
+        if let Some(key) = key {
+            write_quoted(self.out, key);
+            self.out.extend_from_slice(b": ");
+        }
+    }
+
+    pub(crate) fn close(&mut self, object: bool) {
+        self.out.push(if object { b'}' } else { b']' });
     }
 
     fn literal(&mut self, code: u8, base: usize) -> Result<(), DecodeError> {
@@ -168,10 +138,6 @@ impl Printer<'_> {
         }
         self.display(format_args!("{value:?}"))
     }
-}
-
-fn slice_from(body: &[u8], offset: u64) -> Option<&[u8]> {
-    usize::try_from(offset).ok().and_then(|o| body.get(o..))
 }
 
 /// Seven bits per byte, lowest first, at most five bytes.

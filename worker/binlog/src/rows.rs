@@ -1,4 +1,4 @@
-//! Row events: WRITE, UPDATE and DELETE of versions 1 and 2, and MariaDB's compressed ones.
+//! Row events: WRITE, UPDATE and DELETE of versions 1 and 2, partial updates, and MariaDB's compressed ones.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub struct RowsEvent<'a> {
     pub columns_before: Option<ColumnSet>,
     /// Columns of the after images, of WRITE and UPDATE.
     pub columns_after: Option<ColumnSet>,
+    /// JSON values of the after images may be changes of the value before (PARTIAL_UPDATE_ROWS).
+    partial: bool,
     data: Cow<'a, [u8]>,
     data_offset: usize,
 }
@@ -119,6 +121,7 @@ impl<'a> RowsEvent<'a> {
             table,
             columns_before: before,
             columns_after: after,
+            partial: type_code == code::PARTIAL_UPDATE_ROWS,
             data,
             data_offset,
         })
@@ -138,7 +141,8 @@ impl<'a> RowsEvent<'a> {
     /// and the event may not; it may be empty or shorter than the table.
     pub fn cursor<'r>(&'r self, hints: &[ColumnHint]) -> RowCursor<'r> {
         let reader = Reader::with_base(&self.data, self.data_offset);
-        RowCursor::new(reader, &self.table, self.columns_before.as_ref(), self.columns_after.as_ref(), hints)
+        let (before, after) = (self.columns_before.as_ref(), self.columns_after.as_ref());
+        RowCursor::new(reader, &self.table, before, after, self.partial, hints)
     }
 
     /// Walks the rows, each in buffers of its own. Ends after the first error.
@@ -164,7 +168,7 @@ pub(crate) fn classify(type_code: u8) -> Option<(RowsKind, bool, bool)> {
         code::UPDATE_ROWS_V1 => (RowsKind::Update, false, false),
         code::DELETE_ROWS_V1 => (RowsKind::Delete, false, false),
         code::WRITE_ROWS => (RowsKind::Write, true, false),
-        code::UPDATE_ROWS => (RowsKind::Update, true, false),
+        code::UPDATE_ROWS | code::PARTIAL_UPDATE_ROWS => (RowsKind::Update, true, false),
         code::DELETE_ROWS => (RowsKind::Delete, true, false),
         code::MARIA_WRITE_ROWS_COMPRESSED_V1 => (RowsKind::Write, false, true),
         code::MARIA_UPDATE_ROWS_COMPRESSED_V1 => (RowsKind::Update, false, true),

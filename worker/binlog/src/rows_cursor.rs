@@ -4,6 +4,7 @@ use crate::column::ColumnType;
 use crate::error::DecodeError;
 use crate::reader::Reader;
 use crate::rows::ColumnSet;
+use crate::rows_partial::read_partial_image;
 use crate::table_map::TableMap;
 use crate::value::Value;
 use crate::value_decode::read_value;
@@ -28,10 +29,10 @@ pub struct Row<'r> {
 
 /// How one column is read.
 #[derive(Debug, Clone, Copy)]
-struct Plan {
-    kind: ColumnType,
-    unsigned: bool,
-    old_decimals: u8,
+pub(crate) struct Plan {
+    pub kind: ColumnType,
+    pub unsigned: bool,
+    pub old_decimals: u8,
 }
 
 /// Walks the rows of one event, reusing its buffers.
@@ -41,6 +42,8 @@ pub struct RowCursor<'r> {
     plan: Vec<Plan>,
     before: Option<&'r ColumnSet>,
     after: Option<&'r ColumnSet>,
+    /// After images may hold parts of values only.
+    partial: bool,
     row: Row<'r>,
 }
 
@@ -50,6 +53,7 @@ impl<'r> RowCursor<'r> {
         table: &'r TableMap,
         before: Option<&'r ColumnSet>,
         after: Option<&'r ColumnSet>,
+        partial: bool,
         hints: &[ColumnHint],
     ) -> Self {
         let plan = table
@@ -66,7 +70,8 @@ impl<'r> RowCursor<'r> {
             })
             .collect();
         let image = |set: Option<&ColumnSet>| set.map(|_| Vec::with_capacity(table.columns.len()));
-        Self { reader, plan, before, after, row: Row { before: image(before), after: image(after) } }
+        let row = Row { before: image(before), after: image(after) };
+        Self { reader, plan, before, after, partial, row }
     }
 
     /// The next row; `None` after the last. After an error the cursor is of no more use.
@@ -79,7 +84,12 @@ impl<'r> RowCursor<'r> {
             read_image(&mut self.reader, &self.plan, set, values)?;
         }
         if let (Some(set), Some(values)) = (self.after, self.row.after.as_mut()) {
-            read_image(&mut self.reader, &self.plan, set, values)?;
+            if self.partial {
+                let before = self.row.before.as_deref().unwrap_or_default();
+                read_partial_image(&mut self.reader, &self.plan, set, before, values)?;
+            } else {
+                read_image(&mut self.reader, &self.plan, set, values)?;
+            }
         }
         if self.reader.offset() == at {
             // No column in any image: the row takes no bytes, so what is left cannot be rows.

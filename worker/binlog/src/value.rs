@@ -88,6 +88,14 @@ pub enum Value<'a> {
     },
     /// MySQL's binary JSON: print with [`crate::jsonb_to_text`].
     Json(&'a [u8]),
+    /// A JSON value of a partial update: the value before and what was changed in it; print with
+    /// [`crate::changed_json_to_text`].
+    ChangedJson {
+        /// MySQL's binary JSON.
+        before: &'a [u8],
+        /// The changes in the event's form.
+        diffs: &'a [u8],
+    },
     /// SRID (4 bytes) and WKB.
     Geometry(&'a [u8]),
     /// Little-endian 32-bit floats.

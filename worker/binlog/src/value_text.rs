@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::error::DecodeError;
 use crate::jsonb::jsonb_to_text;
+use crate::jsonb_diff::changed_json_to_text;
 use crate::value::{Value, inflate_column};
 
 /// Appends `value` with at least `width` digits.
@@ -97,6 +98,7 @@ impl Value<'_> {
                 push_fraction(out, micros, fsp);
             }
             Value::Json(b) => jsonb_to_text(b, out)?,
+            Value::ChangedJson { before, diffs } => changed_json_to_text(before, diffs, out)?,
         }
         Ok(())
     }

@@ -102,24 +102,6 @@ fn binlog(identity: &SourceIdentity, items: &mut Items) {
             "Please execute 'SET GLOBAL binlog_row_image=FULL;' and let all sessions of the source reconnect.",
         )
     });
-    if identity.is_on("binlog_transaction_compression") {
-        items.fail(
-            "binlog_transaction_compression",
-            &failed(
-                "binlog_transaction_compression is ON, which this version can't read".to_owned(),
-                "Please execute 'SET GLOBAL binlog_transaction_compression=OFF;' at the source.",
-            ),
-        );
-    }
-    if identity.variable("binlog_row_value_options").to_ascii_uppercase().contains("PARTIAL_JSON") {
-        items.fail(
-            "binlog_row_value_options",
-            &failed(
-                "binlog_row_value_options is PARTIAL_JSON, which this version can't read".to_owned(),
-                "Please execute \"SET GLOBAL binlog_row_value_options='';\" at the source.",
-            ),
-        );
-    }
 }
 
 fn gtids(source: &SourceConfig, identity: &SourceIdentity, items: &mut Items) {

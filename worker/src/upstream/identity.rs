@@ -9,7 +9,7 @@ use crate::failure::{Failure, from_mysql};
 
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_id', 'server_uuid', \
      'server_uid', 'gtid_mode', 'gtid_strict_mode', 'gtid_executed', 'gtid_binlog_pos', 'gtid_domain_id', 'log_bin', \
-     'binlog_format', 'binlog_row_image', 'binlog_row_value_options', 'binlog_transaction_compression', \
+     'binlog_format', 'binlog_row_image', \
      'lower_case_table_names', 'innodb_native_foreign_keys')";
 
 /// Variables of the server that decide how it is read.

@@ -4,6 +4,7 @@
 mod crash;
 mod data;
 mod endure;
+mod events;
 mod feeders;
 mod fidelity;
 mod follow;

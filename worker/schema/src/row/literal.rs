@@ -15,7 +15,7 @@ pub(super) fn push_value(out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>
         Value::Bytes(bytes) => push_bytes(out, plan, bytes),
         Value::CompressedBytes(bytes) => push_bytes(out, plan, &inflate_column(bytes)?),
         Value::Geometry(bytes) | Value::Vector(bytes) => push_binary(out, bytes, 0),
-        Value::Json(_) => {
+        Value::Json(_) | Value::ChangedJson { .. } => {
             let mut text = Vec::new();
             value.write_text(&mut text)?;
             push_characters(out, &text);

@@ -1,6 +1,9 @@
 //! From single events to whole transactions. Pure: no socket, no clock.
 use bytes::Bytes;
-use dm_binlog::{Event, EventHeader, Gtid, QueryEvent, StatusVars, type_code};
+use dm_binlog::{
+    Event, EventHeader, Gtid, QueryEvent, StatusVars,
+    maria_flags::{EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER},
+};
 use dm_proto::error::Code;
 use dm_schema::{
     SqlMode,
@@ -48,6 +51,8 @@ pub struct Transaction {
     /// BEGIN was seen, or the group's head says that there will be none.
     begun: bool,
     standalone: bool,
+    /// Nothing of it is carried out; it only has a name that joins the executed set.
+    void: bool,
 }
 
 /// What the first event of a group says of its rest.
@@ -122,6 +127,27 @@ impl Assembler {
         event: &Event<'_>,
         raw: &Bytes,
     ) -> Result<Option<Transaction>, Failure> {
+        self.take(header, event, raw).map_err(|failure| self.located(failure))
+    }
+
+    /// Puts in front where the open transaction begins and how far was read, in DM's form.
+    pub fn located(&self, failure: Failure) -> Failure {
+        let end = self.place.text();
+        let open = self.open.as_ref();
+        let start = open.map_or_else(|| end.clone(), |t| t.start.text());
+        let gtid = open.and_then(|t| t.gtid.as_ref()).map(ToString::to_string).unwrap_or_default();
+        failure.context(format!(
+            "startLocation: [position: {start}, gtid-set: {gtid}], endLocation: [position: {end}, gtid-set: {gtid}]"
+        ))
+    }
+
+    /// As [`Assembler::step`]; what it says of an error names no place.
+    pub(super) fn take(
+        &mut self,
+        header: &EventHeader,
+        event: &Event<'_>,
+        raw: &Bytes,
+    ) -> Result<Option<Transaction>, Failure> {
         if let Event::Rotate(rotate) = event {
             let file = String::from_utf8_lossy(rotate.file);
             if self.place.file != file {
@@ -144,27 +170,26 @@ impl Assembler {
                 if gtid.xid.is_some() {
                     return Err(self.unsupported(header, "an XA transaction"));
                 }
-                if gtid.flags_extra & ALTER_HALVES != 0 {
-                    return Err(self.unsupported(header, "a two-phase ALTER (binlog_alter_two_phase)"));
-                }
                 let head = if gtid.is_standalone() { Head::Standalone } else { Head::Begun };
-                self.begin(Some(gtid.gtid.clone()), header, before, head)
+                self.begin(Some(gtid.gtid.clone()), header, before, head)?;
+                if let Some(open) = &mut self.open {
+                    // Both halves of a two-phase ALTER carry the statement: the one that commits it runs.
+                    open.void = gtid.flags_extra & (EXTRA_START_ALTER | EXTRA_ROLLBACK_ALTER) != 0;
+                }
+                Ok(None)
             }
             Event::Query(query) => self.query(header, query, before),
             Event::Xid(_) => self.finish(header).map(Some),
             Event::TableMap(_) | Event::Rows(_) => self.row_event(header, event, raw),
-            Event::Unknown { type_code: type_code::PARTIAL_UPDATE_ROWS, .. } => {
-                Err(self.unsupported(header, "a partial JSON update (binlog_row_value_options=PARTIAL_JSON)"))
-            }
-            Event::Payload(_) => {
-                Err(self.unsupported(header, "a compressed transaction (binlog_transaction_compression=ON)"))
+            Event::Payload(payload) => {
+                self.current(header, before);
+                self.payload(header, payload)
             }
             Event::XaPrepare(_) => Err(self.unsupported(header, "an XA transaction")),
-            Event::Incident(incident) => Err(Failure::new(
-                Code::BinlogCorrupt,
-                format!("the source says that its binlog lost events at {}", self.place.text()),
-            )
-            .cause(&incident.message)),
+            Event::Incident(incident) => {
+                Err(Failure::new(Code::BinlogCorrupt, "the source says that its binlog lost events")
+                    .cause(&incident.message))
+            }
             // They belong to the statement that follows, which is refused if it changes data.
             Event::IntVar(_) | Event::Rand(_) | Event::UserVar(_) => Ok(None),
             other if other.carries_data() => {
@@ -225,18 +250,15 @@ impl Assembler {
             }
             "COMMIT" => return self.finish(header).map(Some),
             "ROLLBACK" => {
-                let mut transaction = self.finish(header)?;
-                // Nothing of it happened; it only has a name that joins the executed set.
-                transaction.events.clear();
-                transaction.ddl = None;
-                return Ok(Some(transaction));
+                if let Some(open) = &mut self.open {
+                    open.void = true;
+                }
+                return self.finish(header).map(Some);
             }
             _ => {}
         }
-        let place = self.place.text();
-        let statement = statement(query, &text, garbled, header)
-            .map_err(|f| f.context(format!("endLocation: [position: {place}]")))?;
         let current = self.current(header, start);
+        let statement = statement(query, &text, garbled, header)?;
         let kind = statement.statements.first().map(|s| s.kind);
         match kind {
             Some(DdlKind::Savepoint) => {
@@ -249,10 +271,7 @@ impl Assembler {
             Some(DdlKind::StatementDml) => {
                 return Err(Failure::new(
                     Code::DmlStatement,
-                    format!(
-                        "a change was logged as a statement, endLocation: [position: {place}], origin SQL: [{}]",
-                        short(&text)
-                    ),
+                    format!("a change was logged as a statement, origin SQL: [{}]", short(&text)),
                 ));
             }
             _ => {}
@@ -292,15 +311,7 @@ impl Assembler {
         };
         open.bytes += raw.len();
         if open.bytes > MAX_TRANSACTION_BYTES {
-            return Err(Failure::new(
-                Code::EventUnsupported,
-                format!(
-                    "the transaction at {} is larger than {} MiB, which this version can't hold; nothing of it was applied",
-                    open.start.text(),
-                    MAX_TRANSACTION_BYTES >> 20
-                ),
-            )
-            .workaround("Please exclude the table, or load anew after it."));
+            return Err(self.too_large());
         }
         open.events.push(raw.clone());
         let ends = matches!(event, Event::Rows(rows) if rows.ends_statement());
@@ -321,24 +332,31 @@ impl Assembler {
             ));
         }
         transaction.end = self.place.clone();
+        if transaction.void {
+            transaction.events.clear();
+            transaction.ddl = None;
+        }
         Ok(transaction)
     }
 
-    fn unsupported(&self, header: &EventHeader, what: &str) -> Failure {
-        let start = self.open.as_ref().map_or_else(|| self.place.text(), |t| t.start.text());
+    pub(super) fn too_large(&self) -> Failure {
         Failure::new(
             Code::EventUnsupported,
             format!(
-                "startLocation: [position: {start}], endLocation: [position: {}]: the binlog has {what} (event type {})",
-                self.place.text(),
-                header.type_code
+                "the transaction is larger than {} MiB, which this version can't hold; nothing of it was applied",
+                MAX_TRANSACTION_BYTES >> 20
             ),
+        )
+        .workaround("Please exclude the table, or load anew after it.")
+    }
+
+    fn unsupported(&self, header: &EventHeader, what: &str) -> Failure {
+        Failure::new(
+            Code::EventUnsupported,
+            format!("the binlog has {what} (event type {})", header.type_code),
         )
     }
 }
-
-use dm_binlog::maria_flags::{EXTRA_COMMIT_ALTER, EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER};
-const ALTER_HALVES: u8 = EXTRA_START_ALTER | EXTRA_COMMIT_ALTER | EXTRA_ROLLBACK_ALTER;
 
 fn statement(
     query: &QueryEvent<'_>,
@@ -378,21 +396,5 @@ pub fn short(sql: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_rolled_back_to_a_savepoint_is_gone() {
-        let mut t = Transaction::default();
-        t.events.push(Bytes::from_static(b"1"));
-        assert!(t.savepoint("SAVEPOINT `a`"));
-        t.events.push(Bytes::from_static(b"2"));
-        assert!(t.savepoint("SAVEPOINT `b`"));
-        t.events.push(Bytes::from_static(b"3"));
-        assert!(t.savepoint("RELEASE SAVEPOINT `b`"));
-        assert!(t.savepoint("ROLLBACK TO `A`"));
-        assert_eq!(t.events, [Bytes::from_static(b"1")]);
-        assert!(!t.savepoint("ROLLBACK TO `b`"));
-        assert!(t.savepoint("ROLLBACK TO SAVEPOINT a"));
-    }
-}
+#[path = "assembler_tests.rs"]
+mod tests;

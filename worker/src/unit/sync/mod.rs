@@ -7,6 +7,7 @@ mod batcher;
 mod changes;
 mod ddl;
 mod feeders;
+mod payload;
 mod pipeline;
 mod proof;
 mod reader;

@@ -121,7 +121,8 @@ impl<'a> Pipeline<'a> {
     }
 
     async fn event(&mut self, raw: &Bytes) -> Result<(), Failure> {
-        let (header, event) = self.decoder.decode(raw).map_err(damaged)?;
+        let decoded = self.decoder.decode(raw);
+        let (header, event) = decoded.map_err(|e| self.assembler.located(damaged(e)))?;
         self.metrics.event_size.observe(raw.len() as f64);
         if matches!(event, Event::Format(_)) {
             // The second decoder needs the checksum algorithm too.
