@@ -184,3 +184,49 @@ impl Decoder {
         Ok(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(type_code: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; HEADER_LEN];
+        out[4] = type_code;
+        out[9..13].copy_from_slice(&((HEADER_LEN + body.len()) as u32).to_le_bytes());
+        out.extend_from_slice(body);
+        out
+    }
+
+    fn map(id: u32) -> Vec<u8> {
+        let id = id.to_le_bytes();
+        let body = [&id[..], &[0, 0, 1, 0, 1, b's', 0, 1, b't', 0, 1, 3, 0, 1]].concat();
+        event(code::TABLE_MAP, &body)
+    }
+
+    /// A source that opens tables for months without a new file.
+    #[test]
+    fn what_is_remembered_of_tables_has_a_bound() {
+        let mut decoder = Decoder::new(Flavor::MySql);
+        for id in 0..3 * MAX_REMEMBERED as u32 {
+            decoder.decode(&map(id)).unwrap();
+            // An event of no rows that ends its statement.
+            let id = id.to_le_bytes();
+            let end = [&id[..], &[0, 0, 1, 0, 2, 0, 1, 1]].concat();
+            decoder.decode(&event(code::WRITE_ROWS, &end)).unwrap();
+            assert!(decoder.active.is_empty());
+            assert!(decoder.remembered.len() <= MAX_REMEMBERED);
+        }
+        // One statement with that many tables does not exist.
+        let refused = (0..2 * MAX_REMEMBERED as u32).find_map(|id| decoder.decode(&map(id)).err());
+        assert!(refused.unwrap().to_string().contains("too many tables"));
+    }
+
+    /// It comes only when it is asked for; if it does come, it is no change.
+    #[test]
+    fn the_newer_heartbeat_carries_no_data() {
+        let mut decoder = Decoder::new(Flavor::MySql);
+        let heartbeat = event(code::HEARTBEAT_V2, &[1, 3, b'f', b'.', b'1', 2, 1, 4, 0]);
+        let (_, event) = decoder.decode(&heartbeat).unwrap();
+        assert!(!event.carries_data(), "{event:?}");
+    }
+}

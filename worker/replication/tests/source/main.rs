@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod connection;
+mod defects;
 mod fidelity;
 mod stream;
 mod support;
