@@ -54,6 +54,8 @@ pub struct SyncerConfig {
     pub multiple_rows: bool,
     /// INSERT as REPLACE, UPDATE as DELETE and REPLACE is asked for.
     pub safe_mode: bool,
+    /// An UPDATE or DELETE that matches no row stops the task, whatever keys the table has.
+    pub strict: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -103,6 +105,7 @@ pub(crate) struct SyncerYaml {
     auto_fix_gtid: Option<bool>,
     enable_gtid: Option<bool>,
     disable_detect: Option<bool>,
+    strict: Option<bool>,
     safe_mode: Option<bool>,
     safe_mode_duration: Option<String>,
     enable_ansi_quotes: Option<bool>,
@@ -240,6 +243,7 @@ impl SyncerYaml {
             compact: self.compact.unwrap_or(false),
             multiple_rows: self.multiple_rows.unwrap_or(false),
             safe_mode,
+            strict: self.strict.unwrap_or(false),
         })
     }
 }

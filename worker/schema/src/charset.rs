@@ -42,3 +42,13 @@ pub fn equality_is_bytes(charset: &str, collation: &str) -> bool {
 pub fn is_wide(charset: &str) -> bool {
     matches!(charset, "ucs2" | "utf16" | "utf16le" | "utf32")
 }
+
+/// Bytes of the longest character.
+pub(crate) fn char_bytes(charset: &str) -> u64 {
+    match charset {
+        "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
+        "utf8mb3" | "utf8" | "ujis" | "eucjpms" => 3,
+        "ucs2" | "gbk" | "gb2312" | "big5" | "euckr" | "sjis" | "cp932" => 2,
+        _ => 1,
+    }
+}

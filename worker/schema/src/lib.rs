@@ -29,7 +29,7 @@ pub use model::{
 pub use name::TableName;
 pub use quote::{quote_identifier, quote_string};
 pub use row::{
-    Expect, LoadWriter, RowChange, RowImage, RowWriter, RowWriterOptions, TableTokenReason, TokenMode,
-    WriteError,
+    Expect, Fit, LoadWriter, Misfit, RowChange, RowImage, RowWriter, RowWriterOptions, TableTokenReason,
+    TokenMode, WriteError, misfits,
 };
 pub use sql_mode::SqlMode;

@@ -1,4 +1,5 @@
 //! Pre-checks: what would stop a subtask later is said now, one clear item each. Nothing is changed anywhere.
+mod columns;
 mod grants;
 mod items;
 mod source;

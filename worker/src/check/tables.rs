@@ -1,4 +1,4 @@
-//! Pre-checks of the tables: engines at the target.
+//! Pre-checks of the tables: engines and columns at the target.
 use dm_proto::{
     config::SubtaskConfig,
     error::{Code, Scope},
@@ -6,7 +6,7 @@ use dm_proto::{
 use dm_schema::TableName;
 use mysql_async::{Conn, prelude::Queryable};
 
-use super::Items;
+use super::{Items, columns};
 use crate::{
     failure::{Failure, from_mysql},
     unit::rules::Rules,
@@ -31,16 +31,16 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
             return items.fail("table_schema", &failure);
         }
     };
-    let targets: Result<Vec<TableName>, Failure> = tables
+    let pairs: Result<Vec<(TableName, TableName)>, Failure> = tables
         .iter()
         .map(|(schema, table)| TableName::new(schema, table))
-        .filter_map(|name| rules.target_of(&name).transpose())
+        .filter_map(|name| rules.target_of(&name).transpose().map(|to| to.map(|to| (name, to))))
         .collect();
-    let targets = match targets {
-        Ok(targets) => targets,
+    let pairs = match pairs {
+        Ok(pairs) => pairs,
         Err(failure) => return items.fail("table_schema", &failure),
     };
-    if targets.is_empty() {
+    if pairs.is_empty() {
         items.warn(
             "table_schema",
             "no table of the source passes the block-allow-list",
@@ -56,7 +56,10 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
     };
     let bad: Vec<String> = others
         .into_iter()
-        .filter(|(schema, table, _)| targets.contains(&TableName::new(schema, table)))
+        .filter(|(schema, table, _)| {
+            let name = TableName::new(schema, table);
+            pairs.iter().any(|(_, to)| *to == name)
+        })
         .map(|(schema, table, engine)| format!("`{schema}`.`{table}` ({engine})"))
         .collect();
     items.expect("target_table_engine", bad.is_empty(), || {
@@ -67,4 +70,5 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
         .scope(Scope::Downstream)
         .workaround("Please convert them with 'ALTER TABLE ... ENGINE=InnoDB;'.")
     });
+    columns::check(subtask, &pairs, source, target, items).await;
 }

@@ -34,6 +34,7 @@ pub fn target_failure(process: &Process, task: &str, source_id: &str, error: &Ta
         }
         TargetError::Refused1242 { .. } => (Code::PacketRefused, "the target refused a packet"),
         TargetError::RowsMissed { .. } => (Code::RowMissed, "a change did not match exactly one row"),
+        TargetError::Warned { .. } => (Code::ValueTruncated, "a change does not fit into its row or columns"),
         TargetError::FenceNotHeld { .. } | TargetError::NotOneServer { .. } => {
             (Code::FenceUnsupported, "the target can't be fenced")
         }

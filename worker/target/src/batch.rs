@@ -14,6 +14,10 @@ pub(crate) struct Statement {
     pub(crate) expected: Option<u64>,
     /// A miss refuses the whole packet instead of being counted.
     pub(crate) strict: bool,
+    /// Any warning refuses the whole packet: it means that a value was cut.
+    pub(crate) no_warnings: bool,
+    /// How many transactions of the batch were whole before it.
+    pub(crate) txns_before: usize,
 }
 
 /// Which piece of a load chunk a batch carries.
@@ -75,7 +79,32 @@ impl Batch {
     /// refuses the packet on a miss; otherwise misses are counted.
     pub fn push_statement(&mut self, sql: &[u8], expected: Option<u64>, strict: bool) {
         self.sql.extend_from_slice(sql);
-        self.statements.push(Statement { end: self.sql.len(), expected, strict });
+        self.end_statement(expected, strict);
+    }
+
+    fn end_statement(&mut self, expected: Option<u64>, strict: bool) {
+        let (end, txns_before) = (self.sql.len(), self.txns.len());
+        self.statements.push(Statement { end, expected, strict, no_warnings: false, txns_before });
+    }
+
+    /// The statement that was added last refuses the packet if the target warns about it.
+    pub fn refuse_warnings(&mut self) {
+        if let Some(last) = self.statements.last_mut() {
+            last.no_warnings = true;
+        }
+    }
+
+    /// The name of what a statement belongs to, for messages.
+    pub(crate) fn owner_of(&self, statement: usize) -> String {
+        let of_txn = || {
+            let own = self.statements.get(statement).and_then(|s| self.txns.get(s.txns_before));
+            own.or(self.txns.last())
+        };
+        match (&self.part, &self.chunk) {
+            (Some(part), _) => format!("transaction {}", part.txn),
+            (None, Some(chunk)) => format!("chunk {} of the load", chunk.chunk),
+            (None, None) => of_txn().map_or_else(String::new, |txn| format!("transaction {txn}")),
+        }
     }
 
     /// Adds `SET foreign_key_checks`, for the statements that follow.
@@ -87,7 +116,7 @@ impl Batch {
     /// Lets `write` append the text of one statement to the buffer, which saves a copy.
     pub fn write_statement(&mut self, expected: Option<u64>, strict: bool, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.sql);
-        self.statements.push(Statement { end: self.sql.len(), expected, strict });
+        self.end_statement(expected, strict);
     }
 
     /// Text of its statements so far, in bytes.

@@ -46,7 +46,9 @@ pub enum TargetError {
         connection: String,
     },
     /// A change matched another number of rows than it must, in strict mode.
-    #[error("statement {statement} of a packet of {connection} did not match exactly {expected} row(s)")]
+    #[error(
+        "statement {statement} of a packet of {connection} did not match exactly {expected} row(s); {at}"
+    )]
     RowsMissed {
         /// Which connection.
         connection: String,
@@ -54,6 +56,20 @@ pub enum TargetError {
         statement: usize,
         /// How many rows it had to match.
         expected: u64,
+        /// The transaction or chunk that it belongs to.
+        at: String,
+    },
+    /// The target would have changed a value to make it fit; nothing of the packet was committed.
+    #[error(
+        "statement {statement} of a packet of {connection} did not match its rows, or a value would have been cut; {at}"
+    )]
+    Warned {
+        /// Which connection.
+        connection: String,
+        /// Number of the row statement in its batch, from 0.
+        statement: usize,
+        /// The transaction or chunk that it belongs to.
+        at: String,
     },
     /// A connection was lost or could not be opened.
     #[error("connection {connection} to the target lost: {message}")]
@@ -149,6 +165,7 @@ impl TargetError {
             Self::Foreign { .. }
             | Self::MetaMissing { .. }
             | Self::RowsMissed { .. }
+            | Self::Warned { .. }
             | Self::Sql { .. }
             | Self::FenceNotHeld { .. }
             | Self::Corrupt { .. }
@@ -159,6 +176,14 @@ impl TargetError {
     /// Whether the target refused a late writer (the fence at work).
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::Refused1242 { .. })
+    }
+
+    /// Names what a refused statement belongs to.
+    pub(crate) fn of_batch(mut self, batch: &crate::batch::Batch) -> Self {
+        if let Self::RowsMissed { statement, at, .. } | Self::Warned { statement, at, .. } = &mut self {
+            *at = batch.owner_of(*statement);
+        }
+        self
     }
 
     pub(crate) fn from_driver(error: &mysql_async::Error, connection: &str, doing: &str) -> Self {

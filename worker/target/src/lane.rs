@@ -103,7 +103,7 @@ impl Lane {
         }
         let packet = packet.commit();
         hold("target::before_send");
-        let answers = shared.send(&mut self.link, &packet).await?;
+        let answers = shared.send(&mut self.link, &packet).await.map_err(|e| e.of_batch(&work.batch))?;
         hold("target::after_send");
         self.seq += 1;
         let (missed, warnings) = packet.misses(&answers);
@@ -170,6 +170,10 @@ impl Lane {
         drop(state);
         if missed > 0 {
             tracing::warn!(source = %shared.spec.source_id, lane = self.index, missed, "changes that matched no row");
+        }
+        if warnings > 0 {
+            // Of columns that are the same on both sides: no value can have been cut, or strict mode had refused it.
+            tracing::warn!(source = %shared.spec.source_id, lane = self.index, warnings, "the target warned about row changes");
         }
         if let Some(acked) = shared.lane_acked.get(self.index as usize) {
             acked.send_replace(work.number + 1);

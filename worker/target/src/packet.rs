@@ -13,6 +13,13 @@ fn guard_text(n: u64) -> String {
     format!("SET @dm = IF(ROW_COUNT() = {n}, 1, (SELECT 1 UNION ALL SELECT 2));")
 }
 
+/// The same for a statement that must not be warned about. A lost digit of a DECIMAL is a mere note, which no sql_mode
+/// turns into an error; notes count here too.
+fn warning_guard_text(n: Option<u64>) -> String {
+    let rows = n.map_or_else(String::new, |n| format!("ROW_COUNT() = {n} AND "));
+    format!("SET @dm = IF({rows}@@warning_count = 0, 1, (SELECT 1 UNION ALL SELECT 2));")
+}
+
 /// What a statement of a packet is for, to read its answer or its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -24,6 +31,8 @@ pub(crate) enum Role {
     Row { expected: Option<u64> },
     /// The guard after a row statement.
     Guard { statement: usize, expected: u64 },
+    /// The guard after a row statement without warnings.
+    WarningGuard { statement: usize },
     /// The guard after a record's statement.
     RecordGuard,
 }
@@ -91,7 +100,11 @@ impl Packet {
         self.text.reserve(batch.sql_bytes() + batch.statements() * 80);
         for (n, (sql, statement)) in batch.iter_statements().enumerate() {
             self.add(Role::Row { expected: statement.expected }, sql);
-            if let (Some(expected), true) = (statement.expected, statement.strict) {
+            if statement.no_warnings {
+                let rows = statement.expected.filter(|_| statement.strict);
+                self.text.extend_from_slice(warning_guard_text(rows).as_bytes());
+                self.roles.push(Role::WarningGuard { statement: n });
+            } else if let (Some(expected), true) = (statement.expected, statement.strict) {
                 self.text.extend_from_slice(guard_text(expected).as_bytes());
                 self.roles.push(Role::Guard { statement: n, expected });
             }
@@ -144,6 +157,12 @@ impl Packet {
                 connection: connection.to_owned(),
                 statement: *statement,
                 expected: *expected,
+                at: String::new(),
+            },
+            Some(Role::WarningGuard { statement }) => TargetError::Warned {
+                connection: connection.to_owned(),
+                statement: *statement,
+                at: String::new(),
             },
             Some(Role::RecordGuard) => TargetError::MetaMissing { what: format!("a record of {connection}") },
             _ => error.error,

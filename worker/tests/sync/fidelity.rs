@@ -10,12 +10,12 @@ use crate::scene::{Scene, rows, same};
 
 async fn sessions_count(flavor: Flavor) -> Result<()> {
     let scene = Scene::start(flavor, flavor, true).await?;
-    // The target's schema has another default, and only latin1 text is used.
-    scene.target.run(&["CREATE DATABASE shop CHARACTER SET latin1"]).await?;
+    // The target's schema has another default.
+    scene.target.run(&["CREATE DATABASE shop CHARACTER SET utf8mb4"]).await?;
     let _leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
     let mut conn = scene.source.conn().await?;
     for sql in [
-        "CREATE DATABASE IF NOT EXISTS shop",
+        "CREATE DATABASE IF NOT EXISTS shop CHARACTER SET latin1",
         "CREATE TABLE shop.text (id INT PRIMARY KEY, v VARCHAR(40), k VARCHAR(10) NOT NULL, UNIQUE KEY (k))",
         "INSERT INTO shop.text VALUES (1, 'caf\u{e9} \u{20ac}', 'a'), (2, '\u{fc}', 'b')",
         "UPDATE shop.text SET v = 'se\u{f1}or' WHERE id = 2",
@@ -176,7 +176,7 @@ async fn a_load_converts_to_the_tables_that_are_there() -> Result<()> {
         .source
         .run(&[
             "CREATE DATABASE shop",
-            "CREATE TABLE shop.text (id INT PRIMARY KEY, v VARCHAR(40))",
+            "CREATE TABLE shop.text (id INT PRIMARY KEY, v VARCHAR(40) CHARACTER SET latin1)",
             "INSERT INTO shop.text VALUES (1, 'caf\u{e9} \u{20ac}')",
             "CREATE TABLE shop.old (v INT) ENGINE=MyISAM",
         ])
@@ -185,7 +185,7 @@ async fn a_load_converts_to_the_tables_that_are_there() -> Result<()> {
         .target
         .run(&[
             "CREATE DATABASE shop",
-            "CREATE TABLE shop.text (v VARCHAR(40) CHARACTER SET latin1, id INT PRIMARY KEY)",
+            "CREATE TABLE shop.text (v VARCHAR(40) CHARACTER SET utf8mb4, id INT PRIMARY KEY)",
         ])
         .await?;
     scene.load_first();

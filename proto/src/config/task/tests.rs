@@ -63,7 +63,7 @@ loaders:
     dir: "./dumped_data"
     on-duplicate-logical: error
 syncers:
-  global: {worker-count: 32, batch: 50, multiple-rows: true}
+  global: {worker-count: 32, batch: 50, multiple-rows: true, strict: true}
   spare:
 "#;
 
@@ -90,6 +90,7 @@ fn a_file_with_everything_means_what_it_says() {
     assert_eq!((first.mydumper.threads, first.loader.pool_size), (8, 20));
     assert_eq!(first.loader.on_duplicate, OnDuplicate::Error);
     assert_eq!((first.syncer.worker_count, first.syncer.batch), (32, 50));
+    assert!(first.syncer.strict);
     let second = task.subtask("mysql-replica-02").unwrap();
     assert_eq!((second.syncer.worker_count, second.syncer.batch), (7, 100));
     assert_eq!(second.block_allow, first.block_allow);
@@ -97,6 +98,8 @@ fn a_file_with_everything_means_what_it_says() {
     assert_eq!(
         task.warnings,
         [
+            "`timezone` has no effect: TIMESTAMP values travel in UTC and all others as they are written, and each DDL \
+             runs in the time zone of the session that executed it at the source",
             "`is-sharding` is deprecated: use `shard-mode`",
             "source `mysql-replica-01`: `meta` has no effect in task-mode `all`",
             "`extra-args` of a mydumper block has no effect",

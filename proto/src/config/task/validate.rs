@@ -29,6 +29,13 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
     let items = task.ignore_checking_items.take().unwrap_or_default();
     checks::ignored_items(&items)?;
     let timezone = checks::timezone(task.timezone.take())?;
+    if timezone.is_some() {
+        warnings.push(
+            "`timezone` has no effect: TIMESTAMP values travel in UTC and all others as they are written, and each DDL \
+             runs in the time zone of the session that executed it at the source"
+                .to_owned(),
+        );
+    }
     match task.collation_compatible.as_deref().unwrap_or("loose") {
         "loose" | "" => {}
         "strict" => return Err(not_yet("collation_compatible `strict`")),

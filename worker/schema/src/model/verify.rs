@@ -6,6 +6,7 @@ use super::column::Column;
 use super::error::ModelError;
 use super::table::TableModel;
 use super::types::TypeKind;
+use crate::charset::char_bytes;
 
 impl TableModel {
     /// Compares the model with a TABLE_MAP: number of columns, their types and NULL bits, and, where the source logs
@@ -44,6 +45,9 @@ fn difference(column: &Column, meta: &ColumnMeta) -> Option<String> {
     if !types_fit(column, meta.kind) {
         return Some(format!("type {:?}, known is {:?}", meta.kind, column.ty.kind));
     }
+    if let Some((logged, known)) = sizes(column, meta.kind) {
+        return Some(format!("at most {logged} bytes, known are {known}"));
+    }
     if meta.nullable != column.nullable {
         let word = |nullable| if nullable { "NULL" } else { "NOT NULL" };
         return Some(format!("{}, known is {}", word(meta.nullable), word(column.nullable)));
@@ -60,6 +64,37 @@ fn difference(column: &Column, meta: &ColumnMeta) -> Option<String> {
         return Some(format!("named {:?}", String::from_utf8_lossy(name)));
     }
     None
+}
+
+/// Bytes of a string as logged and as known, where they differ: the definition is of another time. It matters because
+/// a column of the target may be too narrow for this definition and not for the rows.
+fn sizes(column: &Column, logged: BinlogType) -> Option<(u64, u64)> {
+    use TypeKind as T;
+    let logged = match logged {
+        BinlogType::VarChar { max_bytes } | BinlogType::Char { max_bytes } => u64::from(max_bytes),
+        BinlogType::Blob { length_bytes } => {
+            let known = match column.ty.kind {
+                T::Text | T::Blob => 2,
+                T::MediumText | T::MediumBlob => 3,
+                T::LongText | T::LongBlob => 4,
+                _ => return None,
+            };
+            let size = |n: u8| (1_u64 << (8 * n)) - 1;
+            // Less is known of TEXT(n), whose size goes by bytes.
+            return (known > length_bytes).then(|| (size(length_bytes), size(known)));
+        }
+        _ => return None,
+    };
+    let characters = u64::from(column.ty.length.unwrap_or(1));
+    let (bytes, other) = match (column.ty.kind, column.charset.as_deref()) {
+        (T::Binary | T::VarBinary, _) => (1, 1),
+        // Some servers read `utf8` as utf8mb4.
+        (T::Char | T::VarChar, Some("utf8mb3")) => (3, 4),
+        (T::Char | T::VarChar, Some(charset)) => (char_bytes(charset), char_bytes(charset)),
+        _ => return None,
+    };
+    let fits = [bytes, other].iter().any(|b| characters * b == logged);
+    (!fits).then_some((logged, characters * bytes))
 }
 
 /// The storage type and the parameters that both sides know.

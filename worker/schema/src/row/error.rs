@@ -13,6 +13,9 @@ pub enum WriteError {
         /// Column of the source.
         column: String,
     },
+    /// A column of the target can't hold every value of the source's.
+    #[error("{0}")]
+    DoesNotFit(Box<Misfit>),
     /// An image has another number of columns than the table.
     #[error("a row of {table} has {got} columns, its definition has {expected}")]
     ColumnCount {
@@ -51,4 +54,26 @@ pub enum WriteError {
     /// A JSON or compressed value is damaged.
     #[error("a value cannot be decoded: {0}")]
     Decode(#[from] DecodeError),
+}
+
+/// Two columns, and what would get lost between them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "column {column} ({source_type}) of {source_table} does not fit into column {target_column} ({target_type}) of {table}: {why}"
+)]
+pub struct Misfit {
+    /// Source table, quoted.
+    pub source_table: String,
+    /// Column of the source.
+    pub column: String,
+    /// Its type.
+    pub source_type: String,
+    /// Target table, quoted.
+    pub table: String,
+    /// Column of the target.
+    pub target_column: String,
+    /// Its type.
+    pub target_type: String,
+    /// What would get lost.
+    pub why: String,
 }

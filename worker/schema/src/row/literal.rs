@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use dm_binlog::{DecodeError, Value, inflate_column};
 
+use super::fit::Fit;
 use super::plan::{Bytes, ColumnPlan};
 use crate::model::TypeKind;
 use crate::quote::push_quoted_bytes;
@@ -30,17 +31,36 @@ pub(super) fn push_value(out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>
             value.write_text(out)?;
             out.push(b'\'');
         }
+        Value::Enum(index) => out.extend_from_slice(enum_index(&plan.fit, *index).to_string().as_bytes()),
+        Value::Set(mask) => out.extend_from_slice(set_mask(&plan.fit, *mask).to_string().as_bytes()),
+        // The nearest DOUBLE of a FLOAT's short text is another number.
+        Value::Float(x) if plan.target_kind == TypeKind::Double => {
+            Value::Double(f64::from(*x)).write_text(out)?;
+        }
         // FLOAT and DOUBLE always come with an exponent, which makes them DOUBLE literals (and keeps -0).
         Value::Int(_)
         | Value::UInt(_)
         | Value::Float(_)
         | Value::Double(_)
         | Value::Decimal(_)
-        | Value::Bit(_)
-        | Value::Enum(_)
-        | Value::Set(_) => value.write_text(out)?,
+        | Value::Bit(_) => value.write_text(out)?,
     }
     Ok(())
+}
+
+/// A member's index (from 1) in the target's list; 0 is the error value.
+fn enum_index(fit: &Fit, index: u16) -> u16 {
+    match (fit, index.checked_sub(1)) {
+        (Fit::Members(map), Some(n)) => map.get(usize::from(n)).map_or(index, |to| to + 1),
+        _ => index,
+    }
+}
+
+/// The target's bits of a set.
+fn set_mask(fit: &Fit, mask: u64) -> u64 {
+    let Fit::Members(map) = fit else { return mask };
+    let bits = map.iter().enumerate().filter(|(n, _)| mask >> n & 1 == 1);
+    bits.fold(0, |out, (_, to)| out | 1 << to)
 }
 
 /// Appends the literal of stored bytes.
@@ -67,6 +87,12 @@ pub(super) fn push_selected(out: &mut Vec<u8>, plan: &ColumnPlan, text: &[u8]) {
         if !text.iter().any(|b| matches!(b, b'e' | b'E')) {
             out.extend_from_slice(b"e0");
         }
+    } else if let (Fit::Members(_), Some(n)) = (&plan.fit, number(text)) {
+        let n = match (kind, u16::try_from(n)) {
+            (TypeKind::Enum, Ok(index)) => u64::from(enum_index(&plan.fit, index)),
+            _ => set_mask(&plan.fit, n),
+        };
+        out.extend_from_slice(n.to_string().as_bytes());
     } else if kind.is_integer()
         || matches!(kind, TypeKind::Decimal | TypeKind::Bit | TypeKind::Enum | TypeKind::Set)
     {
@@ -79,6 +105,10 @@ pub(super) fn push_selected(out: &mut Vec<u8>, plan: &ColumnPlan, text: &[u8]) {
             _ => push_bytes(out, plan, text),
         }
     }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn is_temporal(kind: TypeKind) -> bool {

@@ -2,7 +2,7 @@
 
 use super::error::WriteError;
 use super::literal::push_selected;
-use super::plan::{ColumnPlan, plans};
+use super::plan::{ColumnPlan, plans, warnings_count};
 use crate::model::{TableModel, TypeKind};
 use crate::name::TableName;
 use crate::quote::quote_identifier;
@@ -34,6 +34,11 @@ impl LoadWriter {
     /// The select list, such as `` `id`,`f`*1e0 ``; rows must come with exactly these columns.
     pub fn select_list(&self) -> &str {
         &self.select
+    }
+
+    /// A warning at a statement means that a value was cut: it must stop the load.
+    pub fn no_warnings(&self) -> bool {
+        warnings_count(&self.columns)
     }
 
     /// Columns of the select list.

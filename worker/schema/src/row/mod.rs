@@ -1,6 +1,8 @@
 //! Row values to SQL text and conflict tokens.
 
+mod capacity;
 mod error;
+mod fit;
 mod literal;
 mod load;
 mod plan;
@@ -10,7 +12,9 @@ mod tests;
 mod tokens;
 mod writer;
 
-pub use error::WriteError;
+pub use error::{Misfit, WriteError};
+pub use fit::Fit;
 pub use load::LoadWriter;
+pub use plan::misfits;
 pub use tokens::{TableTokenReason, TokenMode};
 pub use writer::{Expect, RowChange, RowImage, RowWriter, RowWriterOptions};

@@ -75,7 +75,10 @@ fn text_condition(out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>) -> Re
     let charset = plan.target_charset.as_deref().unwrap_or("utf8mb4");
     let converted = match (&plan.bytes, value) {
         (_, Value::Json(_)) => charset != "utf8mb4",
-        (Bytes::Introduced(introducer), _) => introducer.get(1..) != Some(charset),
+        // utf8mb3 is introduced as utf8mb4, and its bytes are the same there.
+        (Bytes::Introduced(introducer), _) => {
+            introducer.get(1..) != Some(charset) && !(introducer == "_utf8mb4" && charset == "utf8mb3")
+        }
         _ => false,
     };
     out.extend_from_slice(b"CAST(");

@@ -4,7 +4,7 @@ use dm_binlog::Value;
 
 use super::error::WriteError;
 use super::literal::push_value;
-use super::plan::{ColumnPlan, plans};
+use super::plan::{ColumnPlan, plans, warnings_count};
 use super::predicate::{push_exact_condition, push_key_condition};
 use super::tokens::{TableTokenReason, TokenMode, Tokens};
 use crate::model::TableModel;
@@ -42,6 +42,8 @@ pub struct Expect {
     pub rows: u64,
     /// The row is found by all its values, for want of a key: a miss must always stop the task.
     pub keyless: bool,
+    /// A warning means that a value was cut: it must stop the task.
+    pub no_warnings: bool,
 }
 
 /// Choices per table.
@@ -64,6 +66,7 @@ pub struct RowWriter {
     /// Columns of the identity key, None for a table without one.
     identity: Option<Vec<usize>>,
     whole_row: bool,
+    no_warnings: bool,
     tokens: Tokens,
 }
 
@@ -90,6 +93,7 @@ impl RowWriter {
                 .collect::<Option<Vec<_>>>()
         });
         Ok(RowWriter {
+            no_warnings: warnings_count(&columns),
             name: target.name.clone(),
             table: target.name.quoted().into_bytes(),
             columns,
@@ -158,7 +162,7 @@ impl RowWriter {
 
     /// Appends one INSERT of one or more rows. All images must have the same columns.
     pub fn insert(&self, out: &mut Vec<u8>, rows: &[RowImage<'_, '_>]) -> Result<Expect, WriteError> {
-        let Some(first) = rows.first() else { return Ok(Expect { rows: 0, keyless: false }) };
+        let Some(first) = rows.first() else { return Ok(self.expect(0, false)) };
         let start = out.len();
         let written = self.insert_rows(out, rows, first);
         self.keep_or_cut(out, start, written)
@@ -189,7 +193,7 @@ impl RowWriter {
             }
             out.push(b')');
         }
-        Ok(Expect { rows: rows.len() as u64, keyless: false })
+        Ok(self.expect(rows.len() as u64, false))
     }
 
     /// `INSERT INTO t (columns) VALUES `.
@@ -305,7 +309,7 @@ impl RowWriter {
         if self.is_keyless() {
             out.extend_from_slice(b" LIMIT 1");
         }
-        Ok(Expect { rows: 1, keyless: self.is_keyless() })
+        Ok(self.expect(1, self.is_keyless()))
     }
 
     fn value(&self, out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>) -> Result<(), WriteError> {
@@ -317,6 +321,10 @@ impl RowWriter {
             });
         }
         Ok(push_value(out, plan, value)?)
+    }
+
+    fn expect(&self, rows: u64, keyless: bool) -> Expect {
+        Expect { rows, keyless, no_warnings: self.no_warnings }
     }
 
     pub(super) fn not_full(&self, column: usize) -> WriteError {

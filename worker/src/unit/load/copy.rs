@@ -122,6 +122,9 @@ async fn submit(context: &SubtaskContext, attachment: &Attachment, batch: Batch)
 }
 
 fn unwritable(table: &LoadTable, error: &WriteError) -> Failure {
+    if matches!(error, WriteError::DoesNotFit(_)) {
+        return crate::unit::sync::unwritable(&table.source, &table.target, error.clone());
+    }
     Failure::new(Code::LoadFailed, format!("{} can't be copied", table.source)).cause(error)
 }
 
@@ -246,6 +249,9 @@ impl<'a> Pieces<'a> {
         if self.statement_rows > 0 {
             // Fewer rows inserted than sent can't go unseen.
             self.batch.push_statement(&self.statement, Some(self.statement_rows), true);
+            if self.writer.no_warnings() {
+                self.batch.refuse_warnings();
+            }
             self.statement.clear();
             self.statement_rows = 0;
         }

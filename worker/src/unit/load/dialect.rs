@@ -12,8 +12,9 @@ use crate::{
 };
 
 /// Collations that only one family knows, and the other's with the same rules (Unicode 9 and 14, accent and case alike,
-/// both without padding).
-const MYSQL_TO_MARIADB: [(&str, &str); 4] = [
+/// both without padding); and a type that MySQL prints by a name of its own.
+const MYSQL_TO_MARIADB: [(&str, &str); 5] = [
+    ("geomcollection", "geometrycollection"),
     ("utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci"),
     ("utf8mb4_0900_as_ci", "utf8mb4_uca1400_nopad_as_ci"),
     ("utf8mb4_0900_as_cs", "utf8mb4_uca1400_nopad_as_cs"),
@@ -31,7 +32,7 @@ const MARIADB_TO_MYSQL: [(&str, &str); 7] = [
 
 /// The families of both ends.
 pub struct Target {
-    collations: &'static [(&'static str, &'static str)],
+    words: &'static [(&'static str, &'static str)],
 }
 
 impl Target {
@@ -50,29 +51,30 @@ impl Target {
     }
 
     fn between(source: Flavor, target: Flavor) -> Self {
-        let collations: &[_] = match (source, target) {
+        let words: &[_] = match (source, target) {
             (Flavor::MySql, Flavor::MariaDb) => &MYSQL_TO_MARIADB,
             (Flavor::MariaDb, Flavor::MySql) => &MARIADB_TO_MYSQL,
             _ => &[],
         };
-        Self { collations }
+        Self { words }
     }
 
-    /// Replaces the collations that the target doesn't know; names and literals stay untouched.
+    /// Replaces the words that the target doesn't know; names and literals stay untouched.
     pub fn translate(&self, sql: &str) -> String {
-        if self.collations.is_empty() {
+        if self.words.is_empty() {
             return sql.to_owned();
         }
         let Ok(tokens) = lex::tokenize(sql, SqlMode::default()) else { return sql.to_owned() };
         let mut out = String::with_capacity(sql.len());
         let mut copied = 0;
         for token in tokens.iter().filter(|t| t.kind == lex::TokenKind::Word) {
-            let Some((from, to)) = self.collations.iter().find(|(from, _)| token.is_word(from)) else {
+            let Some((from, to)) = self.words.iter().find(|(from, _)| token.is_word(from)) else {
                 continue;
             };
             warn!(
                 from,
-                to, "the target does not know a collation of the source and gets the one with the same rules"
+                to,
+                "the target does not know a word of the source's definition and gets the one that means the same"
             );
             out.push_str(&sql[copied..token.start]);
             out.push_str(to);
@@ -90,10 +92,10 @@ mod tests {
     #[test]
     fn a_collation_is_translated_but_not_in_a_comment() {
         let target = Target::between(Flavor::MySql, Flavor::MariaDb);
-        let sql = "CREATE TABLE `t` (`a` text COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci";
+        let sql = "CREATE TABLE `t` (`a` text COMMENT 'utf8mb4_0900_ai_ci', `geomcollection` geomcollection) COLLATE=utf8mb4_0900_ai_ci";
         assert_eq!(
             target.translate(sql),
-            "CREATE TABLE `t` (`a` text COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_uca1400_nopad_ai_ci"
+            "CREATE TABLE `t` (`a` text COMMENT 'utf8mb4_0900_ai_ci', `geomcollection` geometrycollection) COLLATE=utf8mb4_uca1400_nopad_ai_ci"
         );
         assert_eq!(Target::between(Flavor::MySql, Flavor::MySql).translate(sql), sql);
     }

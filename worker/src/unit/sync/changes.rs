@@ -30,6 +30,8 @@ pub struct Changes {
     statements: Vec<Written>,
     tokens: Vec<u64>,
     rows: u64,
+    /// A change that matches no row stops the task, also where a key says which row is meant.
+    strict: bool,
     /// Row changes seen, before filters, and a checksum over what they were: they name a part.
     pub ordinal: u64,
     pub checksum: u64,
@@ -41,6 +43,15 @@ const NO_FOREIGN_KEY_CHECKS: u16 = 2;
 type Image<'v> = Vec<Option<Value<'v>>>;
 
 impl Changes {
+    pub fn new(strict: bool) -> Self {
+        Self { strict, ..Self::default() }
+    }
+
+    /// What was written so far is ordered by this token too.
+    pub fn add_token(&mut self, token: u64) {
+        self.tokens.push(token);
+    }
+
     /// Text that it will take in a packet.
     pub fn sql_bytes(&self) -> usize {
         self.sql.len() + self.statements.len() * GUARD_BYTES
@@ -149,7 +160,12 @@ impl Changes {
             let text = self.sql.get(start..statement.end).unwrap_or_default();
             match statement.expect {
                 // Without a key a miss means that the target differs already: always stop.
-                Some(expect) => batch.push_statement(text, Some(expect.rows), expect.keyless),
+                Some(expect) => {
+                    batch.push_statement(text, Some(expect.rows), expect.keyless || self.strict);
+                    if expect.no_warnings {
+                        batch.refuse_warnings();
+                    }
+                }
                 None => batch.check_foreign_keys(text.ends_with(b"1")),
             }
             start = statement.end;

@@ -17,10 +17,11 @@ mod stats;
 mod stored_tables;
 mod tables;
 mod text;
+mod token_modes;
 mod unit;
 
 pub use proof::PositionProof;
 pub use stats::{Place, SyncStats};
 pub use stored_tables::StoredTables;
-pub use tables::{is_transactional, usable};
+pub use tables::{is_transactional, unwritable, usable};
 pub use unit::SyncUnit;

@@ -201,7 +201,7 @@ impl<'a> Pipeline<'a> {
 
     /// Rows into the batch; a large transaction leaves in parts.
     async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
-        let mut changes = Changes::default();
+        let mut changes = Changes::new(self.context.subtask.syncer.strict);
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
         for raw in &transaction.events {
@@ -209,11 +209,16 @@ impl<'a> Pipeline<'a> {
             match event {
                 Event::TableMap(map) => {
                     self.tables.resolve(&map, &transaction.start).await?;
+                    self.unify(&mut changes).await?;
                 }
                 Event::Rows(rows) => {
                     let table = match self.tables.resolved(&rows.table) {
                         Some(table) => table,
-                        None => self.tables.resolve(&rows.table, &transaction.start).await?,
+                        None => {
+                            let table = self.tables.resolve(&rows.table, &transaction.start).await?;
+                            self.unify(&mut changes).await?;
+                            table
+                        }
                     };
                     let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
                     match table {
@@ -249,6 +254,14 @@ impl<'a> Pipeline<'a> {
             self.keeper.set_schemas(stored.encode()).await;
         }
         Ok(())
+    }
+
+    /// Tables that merge into one have changed to one token: whatever has other ones goes first.
+    async fn unify(&mut self, changes: &mut Changes) -> Result<(), Failure> {
+        let Some(token) = self.tables.take_to_drain() else { return Ok(()) };
+        changes.add_token(token);
+        self.flush().await?;
+        self.attachment.drain().await.map_err(|e| self.target(&e))
     }
 
     /// A barrier: everything before is applied, nothing later is sent until it is done.

@@ -7,12 +7,14 @@ use std::{
 use dm_binlog::{ColumnHint, TableMap};
 use dm_proto::error::{Code, Scope};
 use dm_schema::{
-    RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason,
+    RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason, TypeKind,
+    WriteError,
 };
 
 use super::{
     stats::Place,
     stored_tables::{StoredTable, StoredTables},
+    token_modes::{TokenModes, Unify},
 };
 use crate::{
     downstream::TargetDefinitions, failure::Failure, subtask::SubtaskContext, unit::rules::Rules,
@@ -23,6 +25,7 @@ use crate::{
 const REMEMBERED: usize = 4096;
 
 /// A table that is replicated.
+#[derive(Clone)]
 pub struct Table {
     pub source: TableName,
     pub hints: Vec<ColumnHint>,
@@ -50,6 +53,9 @@ pub struct Tables {
     logs_cascades: bool,
     checked: bool,
     changed: bool,
+    modes: TokenModes,
+    /// Set when tables changed from key tokens to the table's: those given out before do not conflict with it.
+    to_drain: Option<u64>,
 }
 
 impl Tables {
@@ -66,6 +72,8 @@ impl Tables {
             logs_cascades: context.identity.logs_cascades(),
             checked: crate::subtask::foreign_key_checks(&context.subtask),
             changed: false,
+            modes: TokenModes::default(),
+            to_drain: None,
         })
     }
 
@@ -118,15 +126,13 @@ impl Tables {
         self.complete_charsets(&mut model, &name, map).await?;
         // Rows of several tables may meet in one: then only the whole row says which is meant.
         let merged = !self.others.is_empty() || name != target;
-        let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged }).map_err(|e| {
-            Failure::new(Code::ColumnCountMismatch, format!("{name} can't be written to {target}"))
-                .cause(e)
-                .scope(Scope::Downstream)
-        })?;
+        let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged })
+            .map_err(|e| unwritable(&name, &target, e))?;
         let joined = self.joined(&target).await?;
         if joined.is_some() {
             writer.use_table_token(TableTokenReason::Asked("foreign keys"), joined);
         }
+        self.unify(&target, &mut writer);
         let table = Arc::new(Table {
             source: name.clone(),
             hints: model.column_hints(),
@@ -136,6 +142,31 @@ impl Tables {
         });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)
+    }
+
+    /// Gives all tables of one target the same kind of tokens.
+    fn unify(&mut self, target: &TableName, writer: &mut RowWriter) {
+        const REASON: TableTokenReason = TableTokenReason::Asked("another table of the same target");
+        match self.modes.unify(target, writer.token_mode()) {
+            Unify::Agrees => {}
+            Unify::Follow(token) => writer.use_table_token(REASON, Some(token)),
+            Unify::Change(token) => {
+                let fed = |table: &Table| lower(table.writer.target()) == lower(target);
+                for table in self.by_name.values_mut().filter(|t| fed(t)) {
+                    let mut changed = Table::clone(table);
+                    changed.writer.use_table_token(REASON, Some(token));
+                    *table = Arc::new(changed);
+                }
+                // They are found by name again.
+                self.by_map.clear();
+                self.to_drain = Some(token);
+            }
+        }
+    }
+
+    /// A token that changes read before do not have: they have to be applied before any change with it is sent.
+    pub fn take_to_drain(&mut self) -> Option<u64> {
+        self.to_drain.take()
     }
 
     /// A definition that fits the map: the stored one, else the source's present one, else the target's.
@@ -222,14 +253,15 @@ impl Tables {
             return Ok(());
         }
         let Some(other) = self.target_model(target).await? else { return Ok(()) };
-        let same = other.columns.iter().zip(&model.columns).all(|(a, b)| a.is_named(&b.name));
+        let same =
+            other.columns.iter().zip(&model.columns).all(|(a, b)| a.is_named(&b.name) && same_members(a, b));
         if same || other.verify_against(map).is_err() {
             return Ok(());
         }
         Err(Failure::new(
             Code::ColumnCountMismatch,
             format!(
-                "columns of {} have other names or places now than those of {target} at the target, and the rows at {} fit both",
+                "columns of {} have other names, places or members now than those of {target} at the target, and the rows at {} fit both",
                 model.name,
                 at.text()
             ),
@@ -337,6 +369,7 @@ impl Tables {
         self.by_map.clear();
         self.by_name.clear();
         self.joined = None;
+        self.modes.forget();
     }
 
     /// The form to store, if it has changed since the last asking.
@@ -347,6 +380,28 @@ impl Tables {
     pub fn to_stored(&self) -> StoredTables {
         StoredTables { tables: self.stored.values().cloned().collect(), pending: None }
     }
+}
+
+/// A member of ENUM or SET has the same number in both lists, as far as both go.
+fn same_members(a: &dm_schema::Column, b: &dm_schema::Column) -> bool {
+    !matches!(b.ty.kind, TypeKind::Enum | TypeKind::Set)
+        || a.ty.labels.iter().zip(&b.ty.labels).all(|(a, b)| a == b)
+}
+
+/// Why rows of a table can't be written at the target.
+pub fn unwritable(source: &TableName, target: &TableName, error: WriteError) -> Failure {
+    let message = format!("{source} can't be written to {target}");
+    let failure = match &error {
+        WriteError::DoesNotFit(misfit) => {
+            let (column, target_column) = (&misfit.column, &misfit.target_column);
+            let remedy = format!(
+                "Please give column {target_column} of {target} at the target the type that {column} of {source} has, or a wider one, then resume the task."
+            );
+            Failure::new(Code::ValueTruncated, message).workaround(remedy)
+        }
+        _ => Failure::new(Code::ColumnCountMismatch, message),
+    };
+    failure.cause(error).scope(Scope::Downstream)
 }
 
 /// Exactly once needs transactions at the target; history rows of the source have no place there.

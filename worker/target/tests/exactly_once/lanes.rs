@@ -101,6 +101,47 @@ async fn a_lock_wait_retries_the_same_packet_on_mysql() {
     lock_wait_is_retried(Flavor::MySql).await;
 }
 
+/// No sql_mode turns the lost digit of a DECIMAL into an error.
+async fn warnings(flavor: Flavor) {
+    let db = server(flavor).await;
+    let mode = gtid_mode(flavor);
+    prepare(&db, "warned", mode).await;
+    db.run(&["CREATE TABLE warned.d (id INT PRIMARY KEY, d DECIMAL(5,2))"]).await.unwrap();
+    let spec = spec(&db, "warned", 1, mode);
+    let (attachment, _) = Attachment::take_over(spec.clone()).await.unwrap();
+    attachment.begin(start(&spec)).await.unwrap();
+    let mut whole = account(mode, "warned", 1, 1);
+    whole.push_statement(b"INSERT INTO warned.d VALUES (1, 1.25), (2, 2)", Some(2), true);
+    whole.refuse_warnings();
+    whole.push_statement(b"UPDATE warned.d SET d = 3.5 WHERE id = 9", Some(1), false);
+    whole.refuse_warnings();
+    attachment.submit(whole).await.unwrap();
+    attachment.drain().await.unwrap();
+    let mut cut = account(mode, "warned", 2, 2);
+    cut.push_statement(b"UPDATE warned.d SET d = 1.999 WHERE id = 1", Some(1), false);
+    cut.refuse_warnings();
+    attachment.submit(cut).await.unwrap();
+    let error = attachment.drain().await.unwrap_err();
+    let TargetError::Warned { statement: 1, at, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*at, format!("transaction {}", History::txn(mode, 1, 2)));
+    assert_eq!(attachment.close().await.unwrap_err(), error);
+    let mut conn = db.conn().await.unwrap();
+    let kept: Vec<String> = conn.query("SELECT d FROM warned.d ORDER BY id").await.unwrap();
+    conn.disconnect().await.unwrap();
+    assert_eq!(kept, ["1.25", "2.00"]);
+    assert_eq!(read(&db, "warned").await.accounts[&2], 2, "the packet's first statement is gone too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_value_refuses_the_packet_on_mariadb() {
+    warnings(Flavor::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_value_refuses_the_packet_on_mysql() {
+    warnings(Flavor::MySql).await;
+}
+
 async fn misses(flavor: Flavor) {
     let db = server(flavor).await;
     let mode = gtid_mode(flavor);
@@ -120,6 +161,8 @@ async fn misses(flavor: Flavor) {
     attachment.submit(strict).await.unwrap();
     let error = attachment.drain().await.unwrap_err();
     assert!(matches!(error, TargetError::RowsMissed { statement: 1, expected: 1, .. }), "{error:?}");
+    let at = format!("transaction {}", History::txn(mode, 1, 2));
+    assert!(error.to_string().contains(&at), "{error}");
     assert_eq!(attachment.submit(account(mode, "misses", 3, 3)).await.unwrap_err(), error);
     assert_eq!(attachment.close().await.unwrap_err(), error);
     // The whole packet is gone, also its first statement, and the set doesn't know it.
