@@ -119,6 +119,8 @@ fn table_status(table: &TableProgress) -> TableLoadStatus {
         rows_total: signed(table.rows_total),
         bytes_done: signed(table.bytes_done),
         finished: table.finished,
+        rows_per_second: table.rows_per_second as i64,
+        eta_seconds: signed(table.eta_seconds),
     }
 }
 

@@ -84,6 +84,8 @@ fn load(load: &LoadProgress) -> Value {
                 "rows_done": t.rows_done,
                 "bytes_done": t.bytes_done,
                 "finished": t.finished,
+                "rows_per_second": t.rows_per_second,
+                "eta_seconds": t.eta_seconds,
             })
         })
         .collect();

@@ -103,6 +103,12 @@ impl Board {
         });
     }
 
+    /// Whether a full load runs here.
+    pub fn loads(&self) -> bool {
+        let inner = self.lock();
+        inner.sources.values().flat_map(|e| e.subtasks.values()).any(|s| s.loads())
+    }
+
     /// Everything observed, whole.
     pub fn report(&self) -> Report {
         let mut inner = self.lock();

@@ -13,6 +13,8 @@ use crate::{check, runtime::Process};
 
 /// Reports are made at least this often.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// And this often while a full load runs here: a person watches how it gets on.
+const REPORT_LOAD_EVERY: Duration = Duration::from_millis(250);
 /// Changes closer together than this travel in one report.
 const REPORT_GAP: Duration = Duration::from_millis(20);
 /// Messages that wait for a slow leader; a full queue ends the session, it will open a new one.
@@ -67,6 +69,8 @@ async fn run(process: &Process, mut down: Streaming<Down>, out: &Out) -> Result<
     let mut changed = process.board.subscribe();
     let mut ticks = tokio::time::interval(REPORT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut load_ticks = tokio::time::interval(REPORT_LOAD_EVERY);
+    load_ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let hello = Hello { worker: process.settings.name.clone(), seen: process.authority.seen() };
     send(process, out, up::Body::Hello(hello))?;
     // A leader that was never admitted here is told nothing of what runs.
@@ -82,6 +86,10 @@ async fn run(process: &Process, mut down: Streaming<Down>, out: &Out) -> Result<
                 }
             }
             _ = ticks.tick(), if admitted => {
+                send_report(process, out)?;
+            }
+            // Whether a load runs is asked anew after every change.
+            _ = load_ticks.tick(), if admitted && process.board.loads() => {
                 send_report(process, out)?;
             }
             seen = changed.changed(), if admitted => {

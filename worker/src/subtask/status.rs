@@ -52,6 +52,12 @@ impl SubtaskStatus {
         self.lock().unit
     }
 
+    /// Whether the full load runs.
+    pub fn loads(&self) -> bool {
+        let s = self.lock();
+        s.unit == "Load" && s.stage == Stage::Running
+    }
+
     /// The wish that the following observations answer.
     pub fn set_wish(&self, desired: &Desired) {
         self.change(|s| {
@@ -81,7 +87,7 @@ impl SubtaskStatus {
 
     /// Progress of the load unit, whole.
     pub fn set_load(&self, progress: LoadProgress) {
-        // No bell: progress is reported each second anyway.
+        // No bell: the sessions look often enough while a load runs.
         self.lock().load = Some(progress);
     }
 

@@ -51,6 +51,7 @@ pub async fn copy(
     let mut id = 0;
     let mut definitions = TargetDefinitions::new(context.subtask.target.clone());
     for (table, index) in plan.tables.iter().zip(shown) {
+        progress.begin(index);
         let target = target_model(&mut definitions, &table.target).await?;
         usable(&table.model, &target)?;
         let writer = LoadWriter::new(&table.model, &target).map_err(|e| unwritable(table, &e))?;

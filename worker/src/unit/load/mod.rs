@@ -34,7 +34,7 @@ use crate::{
     upstream,
 };
 
-const PROGRESS_EVERY: Duration = Duration::from_millis(300);
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// DM's dump and load units in one.
 pub struct LoadUnit;

@@ -1,7 +1,7 @@
 //! What the load has done so far: rows and bytes per table, rate and time left.
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dm_proto::worker::{LoadProgress, TableProgress};
@@ -14,6 +14,10 @@ struct Table {
     read_rows: u64,
     read_bytes: u64,
     read_whole: bool,
+    /// When its first rows were asked for, or later, when they were the next ones to come to the target.
+    began: Option<Instant>,
+    /// How long it took, as of the first report in which it was finished.
+    took: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -25,13 +29,12 @@ struct Inner {
 /// Filled by the reader; what is committed is counted by the target's connections over all tables and attributed here
 /// in reading order (off by at most the bytes in flight while it runs, exact once drained).
 pub struct Progress {
-    started: Instant,
     inner: Mutex<Inner>,
 }
 
 impl Progress {
     pub fn new() -> Self {
-        Self { started: Instant::now(), inner: Mutex::default() }
+        Self { inner: Mutex::default() }
     }
 
     /// Says how the snapshot was taken, and where it stands.
@@ -51,6 +54,13 @@ impl Progress {
         inner.tables.len() - 1
     }
 
+    /// Reading a table begins now: the time before, for the snapshot and the definitions, is in no rate.
+    pub fn begin(&self, index: usize) {
+        if let Some(table) = self.lock().tables.get_mut(index) {
+            table.began = Some(Instant::now());
+        }
+    }
+
     /// Rows of a table that were read and handed to the target's queue.
     pub fn add_read(&self, index: usize, rows: u64, bytes: u64) {
         if let Some(table) = self.lock().tables.get_mut(index) {
@@ -68,33 +78,36 @@ impl Progress {
 
     /// The form that goes into a report; `committed` rows are at the target.
     pub fn report(&self, committed: u64) -> LoadProgress {
-        let inner = self.lock();
-        let mut left = committed;
+        let mut inner = self.lock();
         let mut report = LoadProgress { snapshot: inner.snapshot.clone(), ..LoadProgress::default() };
-        for table in &inner.tables {
-            let done = table.read_rows.min(left);
-            left -= done;
-            let bytes = match table.read_rows {
-                0 => 0,
-                rows => (u128::from(table.read_bytes) * u128::from(done) / u128::from(rows)) as u64,
-            };
-            let total = if table.read_whole { table.read_rows } else { table.estimate.max(table.read_rows) };
-            report.rows_total += total;
-            report.rows_done += done;
-            report.bytes_done += bytes;
-            report.tables.push(TableProgress {
-                schema: table.schema.clone(),
-                table: table.table.clone(),
-                rows_total: total,
-                rows_done: done,
-                bytes_done: bytes,
-                finished: table.read_whole && done == total,
-            });
+        let began = inner.tables.iter().find_map(|t| t.began);
+        let elapsed = began.map(|at| at.elapsed()).unwrap_or_default();
+        let mut left = committed;
+        let mut waits = false;
+        for table in &mut inner.tables {
+            // Its rows are read, but rows of earlier tables are still on their way: that is not its time.
+            if waits && table.began.is_some() {
+                table.began = Some(Instant::now());
+            }
+            let shown = table.report(left);
+            waits |= !shown.finished;
+            left -= shown.rows_done;
+            report.rows_total += shown.rows_total;
+            report.rows_done += shown.rows_done;
+            report.bytes_done += shown.bytes_done;
+            report.tables.push(shown);
         }
-        let rate = report.rows_done as f64 / self.started.elapsed().as_secs_f64().max(0.001);
-        report.rows_per_second = rate;
-        if rate > 0.0 {
-            report.eta_seconds = ((report.rows_total - report.rows_done) as f64 / rate).ceil() as u64;
+        report.rows_per_second = rate(report.rows_done, elapsed);
+        // In reading order: each table waits for those before it.
+        let mut before = 0;
+        for table in &mut report.tables {
+            before += table.rows_total - table.rows_done;
+            if report.rows_per_second > 0.0 && !table.finished {
+                table.eta_seconds = (before as f64 / report.rows_per_second).ceil() as u64;
+            }
+        }
+        if report.rows_per_second > 0.0 {
+            report.eta_seconds = (before as f64 / report.rows_per_second).ceil() as u64;
         }
         report
     }
@@ -102,6 +115,36 @@ impl Progress {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Table {
+    /// With so many rows at the target that belong to this table or to later ones.
+    fn report(&mut self, committed: u64) -> TableProgress {
+        let done = self.read_rows.min(committed);
+        let bytes = match self.read_rows {
+            0 => 0,
+            rows => (u128::from(self.read_bytes) * u128::from(done) / u128::from(rows)) as u64,
+        };
+        let total = if self.read_whole { self.read_rows } else { self.estimate.max(self.read_rows) };
+        let finished = self.read_whole && done == total;
+        let elapsed = self.began.map(|at| at.elapsed()).unwrap_or_default();
+        let time = if finished { *self.took.get_or_insert(elapsed) } else { elapsed };
+        TableProgress {
+            schema: self.schema.clone(),
+            table: self.table.clone(),
+            rows_total: total,
+            rows_done: done,
+            bytes_done: bytes,
+            finished,
+            rows_per_second: rate(done, time),
+            eta_seconds: 0,
+        }
+    }
+}
+
+/// Rows per second; no time at all counts as a millisecond.
+fn rate(rows: u64, time: Duration) -> f64 {
+    rows as f64 / time.as_secs_f64().max(0.001)
 }
 
 #[cfg(test)]
@@ -129,5 +172,26 @@ mod tests {
         assert_eq!((report.rows_done, report.rows_total, report.bytes_done), (10, 20, 50));
         assert!(!report.tables[0].finished);
         assert!(progress.report(20).tables[0].finished);
+    }
+
+    #[test]
+    fn a_table_waits_for_those_before_it_and_a_finished_one_keeps_its_rate() {
+        let progress = Progress::new();
+        let tables = [progress.add_table("d", "a", 50), progress.add_table("d", "b", 1000)];
+        let idle = progress.report(0);
+        assert_eq!((idle.rows_per_second, idle.eta_seconds, idle.tables[1].eta_seconds), (0.0, 0, 0));
+        progress.begin(tables[0]);
+        progress.add_read(tables[0], 100, 100);
+        let running = progress.report(10);
+        assert!(running.tables[0].rows_per_second > 0.0 && running.tables[0].eta_seconds > 0);
+        assert_eq!(running.tables[1].rows_per_second, 0.0);
+        assert!(running.tables[1].eta_seconds >= running.tables[0].eta_seconds);
+        assert_eq!(running.tables[1].eta_seconds, running.eta_seconds);
+        progress.read_whole(tables[0]);
+        let kept = progress.report(100).tables[0].rows_per_second;
+        progress.begin(tables[1]);
+        let later = progress.report(100);
+        assert_eq!((later.tables[0].rows_per_second, later.tables[0].eta_seconds), (kept, 0));
+        assert!(later.tables[1].eta_seconds > 0);
     }
 }
