@@ -4,13 +4,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
+use dm_tests::within;
 use mysql_async::{Conn, Opts, prelude::Queryable};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// Pause between two probe rows, and between two looks at the target: the resolution of every figure.
 const TICK: Duration = Duration::from_millis(5);
+/// How long a server may take for one of the probe's statements.
+const ANSWER: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Observed {
@@ -20,37 +22,37 @@ struct Observed {
     seen: Vec<(u64, Instant)>,
 }
 
-/// A writer of numbered rows at the source and a reader of the highest number at the target.
+/// A writer of numbered rows at the source and a reader of the highest number at the target; both end when this is
+/// dropped.
 pub struct Probe {
     observed: Arc<Mutex<Observed>>,
     stop: CancellationToken,
-    writer: JoinHandle<Result<()>>,
-    reader: JoinHandle<Result<()>>,
+    writer: AbortOnDropHandle<Result<()>>,
+    reader: AbortOnDropHandle<Result<()>>,
 }
 
 /// Creates the probe's table; call it before the task starts, or the DDL is replicated.
 pub async fn create_table(source: &mut Conn, schema: &str) -> Result<()> {
-    source
-        .query_drop(format!(
-            "CREATE TABLE IF NOT EXISTS {schema}.failover_probe (id BIGINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB"
-        ))
-        .await
-        .context("create the probe table")
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {schema}.failover_probe (id BIGINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB"
+    );
+    within(ANSWER, "create the probe table", source.query_drop(sql)).await
 }
 
 impl Probe {
     /// Starts writing and watching. Row numbers go on after those that are there.
     pub async fn start(source: Opts, target: Opts, schema: &str) -> Result<Self> {
         let table = format!("{schema}.failover_probe");
-        let mut writer_conn = Conn::new(source).await.context("probe: connect to the source")?;
-        let first: Option<u64> =
-            writer_conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}")).await?;
+        let mut writer_conn = within(ANSWER, "probe: connect to the source", Conn::new(source)).await?;
+        let newest = writer_conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
+        let first: Option<u64> = within(ANSWER, "probe: read the newest row", newest).await?;
         let first = first.unwrap_or(0);
         let observed = Arc::new(Mutex::new(Observed::default()));
         let stop = CancellationToken::new();
         let writer =
             tokio::spawn(write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone()));
         let reader = tokio::spawn(read(target, table, first, Arc::clone(&observed), stop.clone()));
+        let (writer, reader) = (AbortOnDropHandle::new(writer), AbortOnDropHandle::new(reader));
         Ok(Self { observed, stop, writer, reader })
     }
 
@@ -78,8 +80,8 @@ impl Probe {
     /// Ends both tasks; returns how many rows were written.
     pub async fn stop(self) -> Result<u64> {
         self.stop.cancel();
-        self.writer.await.map_err(|e| anyhow!("probe writer: {e}"))??;
-        self.reader.await.map_err(|e| anyhow!("probe reader: {e}"))??;
+        within(2 * ANSWER, "probe: end the writer", self.writer).await??;
+        within(2 * ANSWER, "probe: end the reader", self.reader).await??;
         let rows = lock(&self.observed).began.len();
         Ok(rows as u64)
     }
@@ -119,10 +121,11 @@ async fn write(
     while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         number += 1;
         let began = Instant::now();
-        conn.query_drop(format!("INSERT INTO {table} VALUES ({number})")).await.context("probe: write")?;
+        let insert = conn.query_drop(format!("INSERT INTO {table} VALUES ({number})"));
+        within(ANSWER, "probe: write", insert).await?;
         lock(&observed).began.push(began);
     }
-    conn.disconnect().await.context("probe: close the source connection")
+    within(ANSWER, "probe: close the source connection", conn.disconnect()).await
 }
 
 async fn read(
@@ -132,13 +135,11 @@ async fn read(
     observed: Arc<Mutex<Observed>>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let mut conn = Conn::new(target).await.context("probe: connect to the target")?;
+    let mut conn = within(ANSWER, "probe: connect to the target", Conn::new(target)).await?;
     let mut highest = 0;
     while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-        let found: Option<u64> = conn
-            .query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"))
-            .await
-            .context("probe: read the target")?;
+        let newest = conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
+        let found: Option<u64> = within(ANSWER, "probe: read the target", newest).await?;
         let now = Instant::now();
         let found = found.unwrap_or(0).saturating_sub(first);
         if found > highest {
@@ -146,7 +147,7 @@ async fn read(
             lock(&observed).seen.push((found, now));
         }
     }
-    conn.disconnect().await.context("probe: close the target connection")
+    within(ANSWER, "probe: close the target connection", conn.disconnect()).await
 }
 
 fn lock(observed: &Mutex<Observed>) -> MutexGuard<'_, Observed> {

@@ -20,5 +20,5 @@ pub use ports::free_port;
 pub use process::{Program, Running};
 pub use proxy::Proxy;
 pub use scratch::{Scratch, cache_dir};
-pub use wait::{wait_until, wait_until_value};
+pub use wait::{wait_until, wait_until_value, within};
 pub use workload::{Workload, WorkloadCounts, WorkloadOptions, check_workload};

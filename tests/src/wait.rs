@@ -3,7 +3,22 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+
+/// Awaits `future`, but not for longer than `deadline`; either failure names `what` was awaited.
+pub async fn within<T, E>(
+    deadline: Duration,
+    what: impl Display,
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T>
+where
+    E: Into<anyhow::Error>,
+{
+    match tokio::time::timeout(deadline, future).await {
+        Ok(ended) => ended.map_err(Into::into).with_context(|| what.to_string()),
+        Err(_) => Err(anyhow!("not done within {deadline:?}: {what}")),
+    }
+}
 
 /// Asks `condition` every 20 ms until it answers `Ok(true)`; fails after `deadline`, naming `what` was awaited and
 /// the last error that `condition` gave.
@@ -41,5 +56,20 @@ where
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_never_ends_is_named() {
+        let never = std::future::pending::<Result<()>>();
+        let error = within(Duration::from_millis(20), "the answer", never).await.unwrap_err();
+        assert!(error.to_string().contains("the answer"), "{error}");
+        let failed = async { Err::<(), _>(anyhow!("no")) };
+        let error = within(Duration::from_secs(1), "the answer", failed).await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "the answer: no");
     }
 }

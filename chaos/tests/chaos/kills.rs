@@ -4,11 +4,11 @@ use anyhow::{Result, ensure};
 use dm_tests::Flavor;
 
 use crate::pause::FENCED;
-use crate::scene::{Scene, Setup};
+use crate::scene::{Scene, Setup, bounded};
 
 async fn leader_killed(source: Flavor, target: Flavor) -> Result<()> {
     let mut scene = Scene::start(Setup { source, target, masters: 3, ..Setup::default() }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let owner = scene.owner().await?;
         let old = scene.rig.cluster.leader().await?;
         scene.rig.cluster.kill9(&old)?;
@@ -22,7 +22,7 @@ async fn leader_killed(source: Flavor, target: Flavor) -> Result<()> {
         scene.rig.cluster.kill9(&new)?;
         scene.flow(600).await?;
         scene.rig.cluster.leader().await.map(drop)
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("leader killed, twice").await
@@ -35,7 +35,7 @@ async fn leader_killed_mariadb() -> Result<()> {
 
 async fn worker_killed(source: Flavor, target: Flavor) -> Result<()> {
     let mut scene = Scene::start(Setup { source, target, ..Setup::default() }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         for _ in 0..2 {
             let (old, owner) = (scene.rig.worker().await?, scene.owner().await?);
             scene.rig.cluster.kill9(&old)?;
@@ -46,7 +46,7 @@ async fn worker_killed(source: Flavor, target: Flavor) -> Result<()> {
             scene.rig.cluster.wait_ready().await?;
         }
         anyhow::Ok(())
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("worker killed, twice").await
@@ -66,7 +66,7 @@ async fn worker_killed_mysql() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn worker_frozen_and_thawed() -> Result<()> {
     let mut scene = Scene::start(Setup { masters: 3, ..Setup::default() }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let (old, owner) = (scene.rig.worker().await?, scene.owner().await?);
         scene.freeze_unaware(&old)?;
         let new = scene.bound_elsewhere(&old).await?;
@@ -84,7 +84,7 @@ async fn worker_frozen_and_thawed() -> Result<()> {
         scene.rig.cluster.kill9(&new)?;
         ensure!(scene.bound_elsewhere(&new).await? == old, "{old} doesn't serve again");
         scene.flow(600).await
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("worker frozen and thawed").await

@@ -7,7 +7,7 @@ use dm_chaos::rig::TASK;
 use dm_tests::{Database, Flavor, compare_databases};
 
 use crate::pause::{FENCED, REFUSED};
-use crate::scene::{SCHEMA, Scene, Setup};
+use crate::scene::{SCHEMA, Scene, Setup, bounded};
 
 /// Nobody kills the former owner's connections, as where the privilege is missing: the fence stands alone.
 pub const FENCE_ALONE: &str = "no_kill,no_ddl_wait";
@@ -100,7 +100,8 @@ impl Scene {
     /// Stops the writers and compares: the checker has to find `work.proof`.
     pub async fn must_differ(mut self, what: &str) -> Result<()> {
         self.rest().await?;
-        let compared = compare_databases(&self.rig.source, &self.rig.target, &[SCHEMA]).await;
+        let comparing = compare_databases(&self.rig.source, &self.rig.target, &[SCHEMA]);
+        let compared = bounded(self.left(), comparing).await;
         // A lost connection here is no verdict; the servers' own logs tell why.
         let diff = compared.with_context(|| {
             let log = |db: &Database| std::fs::read_to_string(db.log()).unwrap_or_default();
@@ -120,7 +121,7 @@ impl Scene {
 
 async fn refused(source: Flavor, target: Flavor) -> Result<bool> {
     let mut scene = Scene::start(Setup { source, target, ..setup(FENCE_ALONE) }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let thawed = scene.late_packet().await?;
         if thawed.too_late() {
             return Ok(false);
@@ -131,7 +132,7 @@ async fn refused(source: Flavor, target: Flavor) -> Result<bool> {
         let found = scene.proofs().await?;
         ensure!(found == 3, "{found} rows of the packet that was sent late");
         Ok(true)
-    }
+    })
     .await;
     if !scene.explained(outcome)? {
         return Ok(false);
@@ -154,14 +155,14 @@ async fn late_packet_is_refused_by_mysql() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_packet_meets_a_killed_connection() -> Result<()> {
     let mut scene = Scene::start(setup("")).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let thawed = scene.late_packet().await?;
         scene.refused(&thawed.worker, thawed.log_from, FENCED).await?;
         scene.flow(600).await?;
         let found = scene.proofs().await?;
         ensure!(found == 3, "{found} rows of the packet that was sent late");
         Ok(())
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("late packet, killed connection").await
@@ -172,13 +173,13 @@ async fn late_packet_meets_a_killed_connection() -> Result<()> {
 async fn without_the_fence_a_late_packet_is_noticed() -> Result<()> {
     in_time(async || {
         let mut scene = Scene::start(setup(NOTHING)).await?;
-        let outcome = async {
+        let outcome = bounded(scene.left(), async {
             if scene.late_packet().await?.too_late() {
                 return Ok(false);
             }
             scene.proofs_are(6).await?;
             Ok(true)
-        }
+        })
         .await;
         if !scene.explained(outcome)? {
             return Ok(false);

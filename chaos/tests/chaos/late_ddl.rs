@@ -8,7 +8,7 @@ use dm_tests::wait_until;
 
 use crate::late::{FENCE_ALONE, NOTHING, Thawed, in_time, setup};
 use crate::pause::{FENCED, REFUSED};
-use crate::scene::{LONG, Scene};
+use crate::scene::{LONG, Scene, bounded};
 
 impl Scene {
     async fn late_truncate(&mut self, failpoint: &str) -> Result<Thawed> {
@@ -50,7 +50,7 @@ impl Scene {
 async fn late_truncate_is_refused() -> Result<()> {
     in_time(async || {
         let mut scene = Scene::start(setup(FENCE_ALONE)).await?;
-        let outcome = async {
+        let outcome = bounded(scene.left(), async {
             let thawed = scene.late_truncate("before_intent").await?;
             if thawed.too_late() {
                 return Ok(false);
@@ -58,7 +58,7 @@ async fn late_truncate_is_refused() -> Result<()> {
             scene.refused(&thawed.worker, thawed.log_from, REFUSED).await?;
             scene.new_rows_stand().await?;
             Ok(true)
-        }
+        })
         .await;
         if !scene.explained(outcome)? {
             return Ok(false);
@@ -73,11 +73,11 @@ async fn late_truncate_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_truncate_meets_a_killed_connection() -> Result<()> {
     let mut scene = Scene::start(setup("")).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let thawed = scene.late_truncate("before_ddl").await?;
         scene.refused(&thawed.worker, thawed.log_from, FENCED).await?;
         scene.new_rows_stand().await
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("late TRUNCATE, killed connection").await
@@ -86,13 +86,13 @@ async fn late_truncate_meets_a_killed_connection() -> Result<()> {
 async fn noticed(failpoint: &str, broken: &'static str, what: &str) -> Result<()> {
     in_time(async || {
         let mut scene = Scene::start(setup(broken)).await?;
-        let outcome = async {
+        let outcome = bounded(scene.left(), async {
             if scene.late_truncate(failpoint).await?.too_late() {
                 return Ok(false);
             }
             scene.proofs_are(0).await?;
             Ok(true)
-        }
+        })
         .await;
         if !scene.explained(outcome)? {
             return Ok(false);

@@ -2,13 +2,13 @@
 
 use anyhow::{Result, ensure};
 
-use crate::scene::{Scene, Setup};
+use crate::scene::{Scene, Setup, bounded};
 
 /// The worker's half is reset; the server still believes in its own and goes on waiting.
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_cut_while_a_packet_waits() -> Result<()> {
     let scene = Scene::start(Setup::default()).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         for both_sides in [false, true] {
             let owner = scene.owner().await?;
             let lock = scene.lock_rows().await?;
@@ -24,7 +24,7 @@ async fn connection_cut_while_a_packet_waits() -> Result<()> {
             scene.proxy.heal();
         }
         scene.flow(300).await
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("connection cut while a packet waits for a lock").await
@@ -34,7 +34,7 @@ async fn connection_cut_while_a_packet_waits() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn worker_restarted_while_its_packet_waits() -> Result<()> {
     let mut scene = Scene::start(Setup::default()).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let mut waited = 0;
         for _ in 0..3 {
             let (worker, owner) = (scene.rig.worker().await?, scene.owner().await?);
@@ -53,7 +53,7 @@ async fn worker_restarted_while_its_packet_waits() -> Result<()> {
         // The server itself ends a wait after two seconds, so that a slow machine may miss one or two of them.
         ensure!(waited > 0, "no packet of a dead worker was ever seen waiting");
         Ok(())
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("worker restarted while its packet waits for a lock").await

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use dm_chaos::rig::{Rig, SOURCE, TASK};
 use dm_tests::{
     Cluster, ClusterOptions, Database, DatabaseOptions, Flavor, Flush, Proxy, Scratch, SourceFile, TaskFile,
-    Workload, WorkloadOptions, check_workload, free_port, wait_until, wait_until_value,
+    Workload, WorkloadOptions, check_workload, free_port, wait_until, wait_until_value, within,
 };
 use mysql_async::prelude::Queryable as _;
 
@@ -15,6 +15,8 @@ use mysql_async::prelude::Queryable as _;
 pub const SCHEMA: &str = "work";
 /// Bound on everything that is waited for.
 pub const LONG: Duration = Duration::from_secs(90);
+/// Bound on a whole scene, which takes less than a minute: a scene that hangs says what its processes said last.
+const SCENE: Duration = Duration::from_secs(8 * 60);
 /// What the writers try to keep up over four connections; at least 500 are wanted.
 const TPS: u32 = 600;
 /// Newest serial of each writer.
@@ -46,6 +48,11 @@ impl Default for Setup {
     }
 }
 
+/// What happens in a scene, for no longer than it may still take ([`Scene::left`]).
+pub async fn bounded<T>(left: Duration, happens: impl Future<Output = Result<T>>) -> Result<T> {
+    within(left, "the scene", happens).await
+}
+
 /// Everything that runs. Two workers, `w1` and `w2`; one of them serves the source. The worker talks to the target
 /// through a proxy, everybody else directly.
 pub struct Scene {
@@ -57,12 +64,15 @@ pub struct Scene {
     /// Transactions of earlier writers, and how long they took.
     written: (u64, Duration),
     writing_since: Instant,
+    /// When it has to be over.
+    end: Instant,
     holds: Scratch,
 }
 
 impl Scene {
     /// Starts everything, and returns when the load is done, the binlog is followed and all four lanes are at work.
     pub async fn start(setup: Setup) -> Result<Self> {
+        let end = Instant::now() + SCENE;
         let holds = Scratch::new("holds")?;
         let lease = holds.path().join("master.toml");
         std::fs::write(&lease, format!("lease-ttl = \"{}\"\n", setup.lease))?;
@@ -83,11 +93,14 @@ impl Scene {
             ..ClusterOptions::default()
         };
         let at_target = DatabaseOptions { flush: setup.flush, ..DatabaseOptions::default() };
-        let (source, target, cluster) = tokio::try_join!(
-            Database::start(setup.source, DatabaseOptions::default()),
-            Database::start(setup.target, at_target),
-            Cluster::start_with(cluster),
-        )?;
+        let starting = async {
+            tokio::try_join!(
+                Database::start(setup.source, DatabaseOptions::default()),
+                Database::start(setup.target, at_target),
+                Cluster::start_with(cluster),
+            )
+        };
+        let (source, target, cluster) = within(SCENE, "servers and cluster to start", starting).await?;
         source.run(&["CREATE DATABASE work", "CREATE TABLE work.proof (a INT, b VARCHAR(32))"]).await?;
         let proxy = Proxy::start(target.port()).await?;
         let rig = Rig { cluster, source, target };
@@ -98,9 +111,10 @@ impl Scene {
             load: None,
             written: (0, Duration::ZERO),
             writing_since: Instant::now(),
+            end,
             holds,
         };
-        let begun = scene.begin().await;
+        let begun = within(scene.left(), "the beginning of the scene", scene.begin()).await;
         scene.explained(begun)?;
         Ok(scene)
     }
@@ -119,16 +133,15 @@ impl Scene {
         cluster.create_source(&SourceFile::new(SOURCE, &self.rig.source)).await?;
         let mut task = TaskFile::new(TASK, SOURCE, &self.rig.target, &[SCHEMA]);
         task.target_port = self.proxy.port();
-        // Four lanes.
-        let list = "    block-allow-list: \"ours\"\n";
-        let yaml = task.yaml().replace(list, &format!("{list}    syncer-thread: 4\n"));
-        let file = cluster.write("migration.yaml", &yaml)?;
-        cluster.dmctl(&["start-task", &file.display().to_string()]).await?.success()?;
+        self.rig.start_on_lanes(&task).await?;
         self.rig.wait_syncing(LONG).await?;
         self.flow(500).await?;
-        let lanes = format!("SELECT COUNT(*) FROM dm_meta.{TASK}_lane WHERE stream=0 AND lane>=0 AND seq>0");
-        wait_until(LONG, "four lanes at work", async || Ok(self.at_target::<u64>(&lanes).await? == Some(4)))
-            .await
+        self.rig.wait_lanes(LONG).await
+    }
+
+    /// How long the scene may still take.
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
     }
 
     /// The way from the masters to a worker.
@@ -167,7 +180,8 @@ impl Scene {
             let until = load.committed() + transactions;
             wait_until(LONG, "the writers to go on", async || Ok(load.committed() >= until)).await?;
         }
-        let now: Vec<(u32, u64)> = self.rig.source.conn().await?.query(SERIALS).await?;
+        let mut source = self.rig.source.conn().await?;
+        let now: Vec<(u32, u64)> = within(LONG, "the source's serials", source.query(SERIALS)).await?;
         let target = tokio::sync::Mutex::new(self.rig.target.conn().await?);
         wait_until(LONG, "the target to follow", async || {
             let there: Vec<(u32, u64)> = target.lock().await.query(SERIALS).await?;
@@ -185,7 +199,7 @@ impl Scene {
     where
         T: mysql_async::prelude::FromRow + Send + 'static,
     {
-        Ok(self.rig.target.conn().await?.query_first(sql).await?)
+        self.rig.at_target(sql).await
     }
 
     /// (epoch, attempt) of lane -1 at the target: who owns it.
@@ -232,7 +246,7 @@ impl Scene {
 
     /// Stops the writers, waits until every table is equal and checks what the writers promise.
     pub async fn finish(mut self, what: &str) -> Result<()> {
-        let checked = self.check(what).await;
+        let checked = within(self.left(), "the end of the scene", self.check(what)).await;
         self.explained(checked)
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use dm_chaos::rig::TASK;
 use dm_tests::Flush;
 
-use crate::scene::{Scene, Setup};
+use crate::scene::{Scene, Setup, bounded};
 
 impl Scene {
     /// Packets that the lane rows know of.
@@ -18,7 +18,7 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn target_killed_with_relaxed_flush() -> Result<()> {
     let mut scene = Scene::start(Setup { flush: Flush::Lossy, ..Setup::default() }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let mut lost = 0;
         // Now and then the kill comes right after a flush, and nothing is lost.
         for round in 1.. {
@@ -38,7 +38,7 @@ async fn target_killed_with_relaxed_flush() -> Result<()> {
         }
         println!("the target lost at least {lost} packets");
         scene.flow(600).await
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("target killed with relaxed flush").await
@@ -48,7 +48,7 @@ async fn target_killed_with_relaxed_flush() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn target_put_back_to_a_copy() -> Result<()> {
     let mut scene = Scene::start(Setup::default()).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         let copy = scene.rig.target.copy_datadir()?;
         scene.flow(100).await?;
         let before = scene.packets().await?;
@@ -61,7 +61,7 @@ async fn target_put_back_to_a_copy() -> Result<()> {
         println!("the copy is {} packets old", before - after);
         scene.proxy.heal();
         scene.flow(600).await
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("target put back to a copy").await

@@ -1,7 +1,7 @@
 //! Rows of the target that a test holds or counts.
 
 use anyhow::{Result, bail, ensure};
-use dm_tests::wait_until;
+use dm_tests::{wait_until, within};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 
@@ -15,8 +15,8 @@ pub struct RowLock {
 impl RowLock {
     /// Releases the locks.
     pub async fn release(mut self) -> Result<()> {
-        self.conn.query_drop("ROLLBACK").await?;
-        Ok(self.conn.disconnect().await?)
+        within(LONG, "release the row locks", self.conn.query_drop("ROLLBACK")).await?;
+        within(LONG, "close the connection", self.conn.disconnect()).await
     }
 }
 

@@ -2,13 +2,13 @@
 
 use anyhow::{Result, ensure};
 
-use crate::scene::{Scene, Setup};
+use crate::scene::{Scene, Setup, bounded};
 
 /// The former owner is thawed while its successor is in the middle of taking over; then the successor dies there.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_take_overs_at_once() -> Result<()> {
     let mut scene = Scene::start(Setup { lease: "2s", ..Setup::default() }).await?;
-    let outcome = async {
+    let outcome = bounded(scene.left(), async {
         for (failpoint, kill) in
             [("before_kill", false), ("before_take_over", false), ("before_take_over", true)]
         {
@@ -32,7 +32,7 @@ async fn two_take_overs_at_once() -> Result<()> {
             scene.rig.cluster.wait_ready().await?;
         }
         anyhow::Ok(())
-    }
+    })
     .await;
     scene.explained(outcome)?;
     scene.finish("two take-overs at once").await
