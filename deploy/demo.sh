@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copies and follows a sample database between two MariaDB servers with a cluster of real processes, kills the leader and
 # then the worker, and compares every row. Ends with OK, or with a failure and exit code 1.
-#   --keep   leave everything running and say how to connect
+#   --keep   leave everything running, also after a failure, until Ctrl-C; says how to connect
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -18,7 +18,7 @@ struct Args {
 enum Command {
     /// Copies and follows a sample database, kills the leader and a worker, and compares every row.
     Demo {
-        /// Leave everything running at the end and say how to connect.
+        /// Leave everything running at the end, also after a failure, until SIGINT or SIGTERM; says how to connect.
         #[arg(long)]
         keep: bool,
     },
@@ -27,8 +27,8 @@ enum Command {
         /// Kills of each kind.
         #[arg(long, default_value_t = 20)]
         kills: u32,
-        /// Transactions per second at the source.
-        #[arg(long, default_value_t = 500)]
+        /// Transactions per second that the writers try to keep up at the source; fewer than 500 are a failure.
+        #[arg(long, default_value_t = 600)]
         tps: u32,
     },
     /// Load and sync in rows per second, beside mariadb-dump and MariaDB's own replica on the same data.

@@ -1,54 +1,73 @@
 //! The demo: a real database is copied and followed while things are killed.
+mod compose;
 mod data;
+mod ending;
 mod screen;
 mod writer;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use dm_tests::Flavor;
+use anyhow::{Result, anyhow, bail};
+use dm_tests::{Flavor, within};
 use serde_json::Value;
 
-use self::{screen::Screen, writer::Writers};
+use self::{ending::Signals, screen::Screen, writer::Writers};
 use crate::{
     probe::{self, Probe},
     rig::{Rig, TASK},
 };
 
 const WRITES_PER_SECOND: u32 = 200;
+const FILL_DEADLINE: Duration = Duration::from_secs(300);
 const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 const FAILOVER_DEADLINE: Duration = Duration::from_secs(60);
 /// How long sync is watched before and after each kill, so that there is something to see.
 const WATCH: Duration = Duration::from_secs(3);
 const REFRESH: Duration = Duration::from_millis(300);
+/// The load of the sample rows takes a second or two: a few frames have to show it.
+const LOAD_REFRESH: Duration = Duration::from_millis(50);
 
-/// Runs the demo; true when every table is equal at the end.
+/// Runs the demo; true when every table is equal at the end. With `keep` everything goes on running, also after a
+/// failure, until a signal comes.
 pub async fn run(keep: bool) -> Result<bool> {
+    let mut signals = Signals::listen()?;
     say("starting two MariaDB servers, three masters and two workers");
-    let mut rig = Rig::start((Flavor::MariaDb, Flavor::MariaDb), 3, 2).await?;
-    let equal = match play(&mut rig).await {
-        Ok(equal) => equal,
-        Err(error) => {
-            rig.cluster.keep();
-            return Err(error.context(rig.cluster.last_words()));
-        }
+    let mut rig = tokio::select! {
+        started = Rig::start((Flavor::MariaDb, Flavor::MariaDb), 3, 2) => started?,
+        signal = signals.next() => bail!("ended by {signal}"),
     };
-    if keep {
-        explain(&rig);
-        tokio::signal::ctrl_c().await.context("wait for ctrl-c")?;
+    let (outcome, ended) = tokio::select! {
+        outcome = play(&mut rig) => (outcome, false),
+        signal = signals.next() => (Err(anyhow!("ended by {signal}")), true),
+    };
+    let failed = !ended && !outcome.as_ref().is_ok_and(|equal| *equal);
+    let outcome = outcome.map_err(|e| if ended { e } else { e.context(rig.cluster.last_words()) });
+    if keep && !ended {
+        match &outcome {
+            Ok(true) => {}
+            Ok(false) => say("FAILED: source and target differ"),
+            Err(error) => say(&format!("FAILED: {error:#}")),
+        }
+        ending::explain(&rig)?;
+        let signal = signals.next().await;
+        say(&format!("{signal}: ending everything"));
     }
-    Ok(equal)
+    ending::close(rig, failed)?;
+    outcome
 }
 
 async fn play(rig: &mut Rig) -> Result<bool> {
     say("creating the sample databases shop and audit, about 200,000 rows");
     let mut conn = rig.source.conn().await?;
-    data::create(&mut conn).await?;
-    probe::create_table(&mut conn, "audit").await?;
-    conn.disconnect().await?;
+    within(FILL_DEADLINE, "fill the sample databases", async {
+        data::create(&mut conn).await?;
+        probe::create_table(&mut conn, "audit").await?;
+        anyhow::Ok(conn.disconnect().await?)
+    })
+    .await?;
 
     let writers = Writers::start(&rig.source.opts(), WRITES_PER_SECOND).await?;
-    say("creating the source and starting the task; the files are yours to read:");
+    say("creating the source and starting the task; the files are yours to read, also afterwards:");
     rig.start_task(&data::SCHEMAS).await?;
     for entry in std::fs::read_dir(rig.cluster.dir())? {
         let path = entry?.path();
@@ -110,7 +129,7 @@ async fn watch_load(rig: &Rig, screen: &mut Screen, writers: &Writers) -> Result
             began.elapsed() < LOAD_DEADLINE,
             "the load takes longer than {LOAD_DEADLINE:?}: {status:#}"
         );
-        tokio::time::sleep(REFRESH).await;
+        tokio::time::sleep(LOAD_REFRESH).await;
     }
 }
 
@@ -128,23 +147,6 @@ async fn refresh(rig: &Rig, screen: &mut Screen, writers: &Writers) -> Result<Va
     let status = rig.cluster.dmctl(&["query-status", TASK]).await?.json()?;
     screen.show(&members, &status, writers.committed());
     Ok(status)
-}
-
-fn explain(rig: &Rig) {
-    say("everything goes on running until you press Ctrl-C; to look around:");
-    println!("    dmctl --master-addr {} list-member", rig.cluster.master_addrs());
-    println!("    dmctl --master-addr {} query-status {TASK}", rig.cluster.master_addrs());
-    println!(
-        "    source: mariadb -h 127.0.0.1 -P {} -u root -p'{}'",
-        rig.source.port(),
-        rig.source.root_password()
-    );
-    println!(
-        "    target: mariadb -h 127.0.0.1 -P {} -u root -p'{}'",
-        rig.target.port(),
-        rig.target.root_password()
-    );
-    println!("    files and logs: {}", rig.cluster.dir().display());
 }
 
 fn ms(time: Duration) -> String {

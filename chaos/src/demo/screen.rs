@@ -7,27 +7,32 @@ use std::{
 
 use serde_json::Value;
 
-/// How often a screen that is not a terminal gets a line.
+use super::compose::{compose, load_moves};
+
+/// How often a screen that is not a terminal gets a line, and how often while a load moves.
 const LINE_EVERY: Duration = Duration::from_secs(2);
-const BAR: usize = 30;
+const LOAD_LINE_EVERY: Duration = Duration::from_millis(500);
 
 /// Draws over itself on a terminal; elsewhere prints a line now and then.
 pub struct Screen {
     terminal: bool,
     drawn: usize,
     last_line: Option<Instant>,
+    /// A line with a load's rate was printed.
+    load_seen: bool,
 }
 
 impl Screen {
     pub fn new() -> Self {
-        Self { terminal: std::io::stdout().is_terminal(), drawn: 0, last_line: None }
+        Self { terminal: std::io::stdout().is_terminal(), drawn: 0, last_line: None, load_seen: false }
     }
 
-    /// Shows members, the subtask's unit, and load per table or sync lag, from dmctl's own answers.
+    /// Shows what dmctl's answers say.
     pub fn show(&mut self, members: &Value, status: &Value, written: u64) {
         let lines = compose(members, status, written);
         if self.terminal {
-            let mut text = String::new();
+            // Without wrapping: a line that is too long would be two lines to go up over.
+            let mut text = String::from("\x1b[?7l");
             if self.drawn > 0 {
                 let _ = write!(text, "\x1b[{}A", self.drawn);
             }
@@ -38,14 +43,23 @@ impl Screen {
             for _ in lines.len()..self.drawn {
                 let _ = writeln!(text, "\x1b[2K");
             }
+            text += "\x1b[?7h";
             self.drawn = self.drawn.max(lines.len());
             print!("{text}");
             // A closed terminal is no reason to end the demo.
             let _ = std::io::stdout().flush();
-        } else if self.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY) {
+        } else if self.line_is_due(load_moves(status)) {
             self.last_line = Some(Instant::now());
             println!("{}", lines.join(" | "));
         }
+    }
+
+    /// A short load must not pass between two lines: its first rate is due at once.
+    fn line_is_due(&mut self, load_moves: bool) -> bool {
+        let first_rate = load_moves && !self.load_seen;
+        self.load_seen |= load_moves;
+        let every = if load_moves { LOAD_LINE_EVERY } else { LINE_EVERY };
+        first_rate || self.last_line.is_none_or(|at| at.elapsed() >= every)
     }
 
     /// Goes on below what is shown.
@@ -53,79 +67,4 @@ impl Screen {
         self.drawn = 0;
         self.last_line = None;
     }
-}
-
-fn compose(members: &Value, status: &Value, written: u64) -> Vec<String> {
-    let mut lines = vec![members_line(members)];
-    let source = &status["sources"][0];
-    let subtask = &source["subTaskStatus"][0];
-    let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
-    lines.push(format!(
-        "task     {} on {}: {} {}   ({written} transactions written at the source)",
-        text(&subtask["name"]),
-        text(&source["sourceStatus"]["worker"]),
-        text(&subtask["unit"]),
-        text(&subtask["stage"]),
-    ));
-    match subtask["unit"].as_str() {
-        Some("Load") => lines.extend(load_lines(&subtask["load"])),
-        Some("Sync") => {
-            let sync = &subtask["sync"];
-            lines.push(format!(
-                "sync     {} s behind, {} transactions/s, at {}, synced: {}",
-                text(&sync["secondsBehindMaster"]),
-                text(&sync["recentTps"]),
-                text(&sync["syncerBinlogGtid"]),
-                sync["synced"]
-            ));
-        }
-        _ => {}
-    }
-    if let Some(error) = subtask["result"]["errors"][0]["Message"].as_str() {
-        lines.push(format!("error    {error}"));
-    }
-    lines
-}
-
-fn members_line(members: &Value) -> String {
-    let mut line = String::from("members ");
-    for group in members["members"].as_array().into_iter().flatten() {
-        if let Some(name) = group["leader"]["name"].as_str() {
-            let _ = write!(line, " leader {name};");
-        }
-        for kind in ["master", "worker"] {
-            for member in group[kind][format!("{kind}s")].as_array().into_iter().flatten() {
-                let name = member["name"].as_str().unwrap_or("?");
-                let state = match kind {
-                    "master" if member["alive"] == Value::Bool(true) => "up",
-                    "master" => "down",
-                    _ => member["stage"].as_str().unwrap_or("?"),
-                };
-                let _ = write!(line, " {name} {state},");
-            }
-        }
-    }
-    line.trim_end_matches([',', ';']).to_owned()
-}
-
-/// The load unit reports DM's fields and, beside them, rows per table.
-fn load_lines(load: &Value) -> Vec<String> {
-    let number =
-        |v: &Value| v.as_str().and_then(|s| s.parse::<u64>().ok()).or_else(|| v.as_u64()).unwrap_or(0);
-    let mut lines = vec![format!(
-        "load     {} {}",
-        load["progress"].as_str().unwrap_or("-"),
-        load["metaBinlog"].as_str().unwrap_or("")
-    )];
-    for table in load["tables"].as_array().into_iter().flatten() {
-        let (done, total) = (number(&table["rowsDone"]), number(&table["rowsTotal"]).max(1));
-        let filled = (done as usize * BAR / total as usize).min(BAR);
-        lines.push(format!(
-            "  {:<20} [{}{}] {done}/{total} rows",
-            table["table"].as_str().unwrap_or("?"),
-            "#".repeat(filled),
-            ".".repeat(BAR - filled)
-        ));
-    }
-    lines
 }

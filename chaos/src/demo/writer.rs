@@ -7,19 +7,22 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
+use dm_tests::within;
 use mysql_async::{Conn, Opts, prelude::Queryable};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
+use tokio::time::MissedTickBehavior;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 const WRITERS: i32 = 4;
+/// How long the source may take for one transaction; its own bound on waiting for a lock is 50 s.
+const ANSWER: Duration = Duration::from_secs(120);
 
-/// Writers over four connections.
+/// Writers over four connections; they end when this is dropped.
 pub struct Writers {
     stop: CancellationToken,
     committed: Arc<AtomicU64>,
-    tasks: Vec<JoinHandle<Result<()>>>,
+    tasks: Vec<AbortOnDropHandle<Result<()>>>,
 }
 
 impl Writers {
@@ -30,8 +33,9 @@ impl Writers {
         let pause = Duration::from_secs_f64(f64::from(WRITERS) / f64::from(per_second.max(1)));
         let mut tasks = Vec::new();
         for writer in 1..=WRITERS {
-            let conn = Conn::new(source.clone()).await.context("connect a writer to the source")?;
-            tasks.push(tokio::spawn(write(conn, writer, pause, Arc::clone(&committed), stop.clone())));
+            let conn = within(ANSWER, "connect a writer to the source", Conn::new(source.clone())).await?;
+            let task = tokio::spawn(write(conn, writer, pause, Arc::clone(&committed), stop.clone()));
+            tasks.push(AbortOnDropHandle::new(task));
         }
         Ok(Self { stop, committed, tasks })
     }
@@ -45,7 +49,7 @@ impl Writers {
     pub async fn stop(self) -> Result<u64> {
         self.stop.cancel();
         for task in self.tasks {
-            task.await.map_err(|e| anyhow!("a writer broke: {e}"))??;
+            within(2 * ANSWER, "end a writer", task).await??;
         }
         Ok(self.committed.load(Ordering::Relaxed))
     }
@@ -64,10 +68,10 @@ async fn write(
     let mut serial: u64 = 0;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         serial += 1;
-        transaction(&mut conn, &mut rng, writer, serial).await.context("a writer's transaction")?;
+        within(ANSWER, "a writer's transaction", transaction(&mut conn, &mut rng, writer, serial)).await?;
         committed.fetch_add(1, Ordering::Relaxed);
     }
-    conn.disconnect().await.context("close a writer's connection")
+    within(ANSWER, "close a writer's connection", conn.disconnect()).await
 }
 
 /// One transaction: an entry with a serial in the ledger, and something else.

@@ -5,6 +5,7 @@
 //! dm-worker/test-switches`, as `tests/run.sh` does.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod demo;
 mod kills;
 mod late;
 mod late_ddl;
