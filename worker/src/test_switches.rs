@@ -5,7 +5,10 @@
 //! `target::NAME` while a file `DIR/WORKER/NAME` exists renames it to `NAME.held` and goes on when that file is gone.
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use anyhow::{anyhow, bail};
 use dm_target::Broken;
 
 static BROKEN: OnceLock<Broken> = OnceLock::new();
+static RESET_UNSEEN: AtomicBool = AtomicBool::new(false);
 
 /// Where a test may hold the process, see `dm_target`'s failpoints.
 const FAILPOINTS: &[&str] = &[
@@ -48,6 +52,11 @@ pub fn broken() -> Broken {
     BROKEN.get().copied().unwrap_or_default()
 }
 
+/// A source that was reset or restored is followed as if nothing had happened.
+pub fn reset_unseen() -> bool {
+    RESET_UNSEEN.load(Ordering::Relaxed)
+}
+
 /// Blocks the thread, as a process that gets no time does.
 fn hold(armed: &Path, held: &Path) {
     // Of several threads only one succeeds.
@@ -64,6 +73,10 @@ fn parse(names: &str) -> anyhow::Result<Broken> {
     let mut broken = Broken::default();
     for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
         let switch = match name {
+            "reset_unseen" => {
+                RESET_UNSEEN.store(true, Ordering::Relaxed);
+                continue;
+            }
             "no_epoch" => &mut broken.no_epoch,
             "no_seq" => &mut broken.no_seq,
             "done_forgotten" => &mut broken.done_forgotten,

@@ -15,4 +15,7 @@ mod matrix_tables;
 mod misses;
 mod refuse;
 mod scene;
+mod source;
+mod stream;
+mod switch;
 mod unfit;

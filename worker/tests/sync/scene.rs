@@ -26,11 +26,18 @@ pub struct Scene {
     rules: String,
     start: String,
     mode: &'static str,
+    /// Where the worker finds the source, when not at its own port.
+    pub source_port: Option<u16>,
+    /// `RAFT_DM_BROKEN` of the worker's next start.
+    pub broken: &'static str,
 }
 
 impl Scene {
     pub async fn start(source: Flavor, target: Flavor, gtid: bool) -> Result<Self> {
-        let options = DatabaseOptions { gtid, ..DatabaseOptions::default() };
+        Self::start_with(source, DatabaseOptions { gtid, ..DatabaseOptions::default() }, target).await
+    }
+
+    pub async fn start_with(source: Flavor, options: DatabaseOptions, target: Flavor) -> Result<Self> {
         let (source, target) = tokio::try_join!(
             Database::start(source, options),
             Database::start(target, DatabaseOptions::default())
@@ -46,6 +53,8 @@ impl Scene {
             rules: String::new(),
             start: String::new(),
             mode: "incremental",
+            source_port: None,
+            broken: "",
         };
         scene.mark_start().await?;
         scene.start_worker()?;
@@ -98,6 +107,7 @@ impl Scene {
     fn process(&self, name: &str, address: &str, log: &Path) -> Result<Running> {
         Program::new(env!("CARGO_BIN_EXE_dm-worker"))
             .args(["--name", name, "--worker-addr", address, "--join", "127.0.0.1:1"])
+            .env("RAFT_DM_BROKEN", self.broken)
             .arg("--data-dir")
             .arg(self.scratch.path().join(format!("data-{name}")))
             .arg("--log-file")
@@ -121,7 +131,7 @@ impl Scene {
     pub fn source_config(&self) -> String {
         format!(
             "source-id: s1\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: {}\n",
-            self.source.port(),
+            self.source_port.unwrap_or_else(|| self.source.port()),
             self.source.root_password()
         )
     }
@@ -169,6 +179,21 @@ impl Scene {
         Ok(leader)
     }
 
+    /// Pauses the task; gives when it has let go of everything.
+    pub async fn pause(&self, leader: &Leader) -> Result<()> {
+        leader.change(|s| s.set_desired(Stage::Paused)).await?;
+        leader.until_stage(Stage::Paused).await.map(drop)
+    }
+
+    pub async fn resume(&self, leader: &Leader) -> Result<()> {
+        leader
+            .change(|s| {
+                s.set_desired(Stage::Running);
+                s.resume_serial += 1;
+            })
+            .await
+    }
+
     /// Waits until the target has everything that the source has now, told by a marker row of a table made for it.
     pub async fn caught_up(&self) -> Result<()> {
         self.source
@@ -199,12 +224,18 @@ pub async fn rows(database: &Database, sql: &str) -> Result<Vec<String>> {
     let mut conn = database.conn().await?;
     let rows: Vec<mysql_async::Row> = conn.query(sql).await?;
     conn.disconnect().await?;
-    // Not Debug, which cuts values after eight bytes.
-    let value = |v: mysql_async::Value| v.as_sql(true);
-    let whole = |r: mysql_async::Row| r.unwrap().into_iter().map(value).collect::<Vec<_>>().join(", ");
-    let mut rows: Vec<String> = rows.into_iter().map(whole).collect();
+    // Not by the driver's debug form: it shows the first bytes of a value only.
+    let mut rows: Vec<String> =
+        rows.into_iter().map(|r| r.unwrap().iter().map(text).collect::<Vec<_>>().join(", ")).collect();
     rows.sort();
     Ok(rows)
+}
+
+fn text(value: &mysql_async::Value) -> String {
+    match value {
+        mysql_async::Value::Bytes(bytes) => format!("'{}'", bytes.escape_ascii()),
+        other => format!("{other:?}"),
+    }
 }
 
 /// Fails with the difference when a table differs.

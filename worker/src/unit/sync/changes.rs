@@ -61,7 +61,7 @@ impl Changes {
     pub fn pass(&mut self, rows: &RowsEvent<'_>) -> Result<(), Failure> {
         let mut cursor = rows.cursor(&[]);
         let mut count = 0;
-        while cursor.advance().map_err(damaged)?.is_some() {
+        while cursor.advance().map_err(|e| damaged("rows that are not replicated", e))?.is_some() {
             count += 1;
         }
         self.count(rows, count);
@@ -192,5 +192,5 @@ fn failed(table: &Table, error: WriteError) -> Failure {
 }
 
 fn decode_failed(table: &Table, error: DecodeError) -> Failure {
-    damaged(error).context(format!("rows of {}", table.source))
+    damaged(format!("rows of {}", table.source), error)
 }

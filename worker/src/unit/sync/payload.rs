@@ -17,7 +17,7 @@ impl Assembler {
         outer: &EventHeader,
         payload: &PayloadEvent<'_>,
     ) -> Result<Option<Transaction>, Failure> {
-        let inside = |e| damaged(e).context("in a compressed transaction");
+        let inside = |e| damaged("in a compressed transaction", e);
         let mut reader = payload.reader(outer, MAX_TRANSACTION_BYTES as u64).map_err(inside)?;
         let mut finished = None;
         loop {

@@ -1,6 +1,6 @@
 //! The loop: event by event from the reader to the attachment.
 use bytes::Bytes;
-use dm_binlog::{Decoder, Event, Flavor, Gtid, GtidSet};
+use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
 use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
 use tracing::info;
@@ -11,13 +11,14 @@ use super::{
     changes::Changes,
     ddl,
     feeders::other_feeder,
-    proof::PositionProof,
+    proof::fingerprint,
     reader::{Reader, damaged},
     schema_keeper::SchemaKeeper,
     start::Start,
     stats::Place,
     stored_tables::StoredTable,
     tables::Tables,
+    witness::Candidate,
 };
 use crate::{failure::Failure, metrics::SubtaskSyncMetrics, subtask::SubtaskContext, unit::target_failure};
 
@@ -35,8 +36,15 @@ pub struct Pipeline<'a> {
     batcher: Batcher,
     executed: ExecutedSet,
     done_ddl: Vec<DdlRecord>,
-    proof: Option<PositionProof>,
+    /// Of the file that is being read: when it was created.
+    created: u32,
+    /// When the transaction that is being read was committed on its first server.
+    committed: u64,
+    /// MariaDB: the last transaction of each domain.
+    last: MariaDbGtidPos,
     generation: u64,
+    /// Of the source's server.
+    identity: String,
     /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
     same_family: bool,
     by_position: bool,
@@ -71,17 +79,30 @@ impl<'a> Pipeline<'a> {
                 resume.parts.clone(),
             ),
             by_position: matches!(start.executed, ExecutedSet::Position(_)),
+            last: match &start.executed {
+                ExecutedSet::MariaDb(set) => set.low().clone(),
+                ExecutedSet::MySql(_) | ExecutedSet::Position(_) => MariaDbGtidPos::default(),
+            },
             executed: start.executed,
             done_ddl: start.done_ddl,
-            proof: start.proof,
+            created: 0,
+            committed: 0,
             generation: start.generation,
+            identity: context.identity.text(),
             same_family: flavor == resume.target_flavor,
         }
     }
 
     /// Follows the source until it fails or `context.drain` is cancelled; then everything read whole is handed over.
     pub async fn run(&mut self, reader: &mut Reader) -> Result<(), Failure> {
-        let result = self.follow(reader).await;
+        let mut result = self.follow(reader).await;
+        if let Err(failure) = &mut result
+            && failure.error.is(Code::SourceLacksTransactions)
+        {
+            let place =
+                format!("after {}, read up to {}", self.attachment.low(), self.assembler.place().text());
+            *failure = failure.clone().context(place);
+        }
         if let Err(failure) = &result
             && let Err(error) = self.flush().await
         {
@@ -121,17 +142,24 @@ impl<'a> Pipeline<'a> {
     }
 
     async fn event(&mut self, raw: &Bytes) -> Result<(), Failure> {
+        let begin = self.assembler.place().pos;
         let decoded = self.decoder.decode(raw);
-        let (header, event) = decoded.map_err(|e| self.assembler.located(damaged(e)))?;
+        let (header, event) =
+            decoded.map_err(|e| self.assembler.located(damaged(self.assembler.place().text(), e)))?;
         self.metrics.event_size.observe(raw.len() as f64);
-        if matches!(event, Event::Format(_)) {
-            // The second decoder needs the checksum algorithm too.
-            self.row_decoder.decode(raw).map_err(damaged)?;
-            self.format_seen(header.timestamp).await?;
-        }
-        if matches!(event, Event::Heartbeat(_)) {
-            self.context.status.sync.event(0, self.assembler.place());
-            return Ok(());
+        match &event {
+            Event::Format(_) => {
+                // The second decoder needs the checksum algorithm too.
+                self.row_decoder.decode(raw).map_err(|e| damaged(self.assembler.place().text(), e))?;
+                self.created = header.timestamp;
+            }
+            Event::Heartbeat(_) => {
+                self.context.status.sync.event(0, self.assembler.place());
+                return Ok(());
+            }
+            Event::Gtid(gtid) => self.committed = gtid.original_commit_us,
+            Event::MariaGtid(_) => self.committed = u64::from(header.timestamp),
+            _ => {}
         }
         let finished = self.assembler.step(&header, &event, raw)?;
         self.context.status.sync.event(header.timestamp, self.assembler.place());
@@ -139,32 +167,48 @@ impl<'a> Pipeline<'a> {
             Some(transaction) => {
                 self.context.status.sync.set_drained(false);
                 self.context.status.sync.opened(transaction.timestamp);
-                self.transaction(transaction).await
+                let witness =
+                    self.witness(&transaction, begin, fingerprint(&header, raw, self.decoder.checksum()))?;
+                self.transaction(transaction).await?;
+                // Offered only when it is handed over: it becomes the proof once it is applied.
+                witness.into_iter().for_each(|w| self.keeper.witness.offer(w));
+                Ok(())
             }
             None => Ok(()),
         }
     }
 
-    /// In position mode the time of the file's creation is the proof that it is the same file.
-    async fn format_seen(&mut self, created: u32) -> Result<(), Failure> {
-        let file = self.assembler.place().file.clone();
-        if !self.by_position || file.is_empty() {
-            return Ok(());
+    /// What proves later that the source still has this transaction; `begin` and `hash` are its last event's.
+    fn witness(
+        &mut self,
+        transaction: &Transaction,
+        begin: u64,
+        hash: u64,
+    ) -> Result<Option<Candidate>, Failure> {
+        let (gtid, end) = (transaction.gtid.clone(), &transaction.end);
+        let mut before = None;
+        if let Some(Gtid::MariaDb { domain, server, seq }) = gtid {
+            before = self.last.last_of(domain).filter(|last| Some(last) != gtid.as_ref());
+            self.last.add(domain, server, seq);
         }
-        if let Some(proof) = self.proof.take()
-            && proof.file == file
-            && proof.created != created
-        {
-            return Err(Failure::new(
-                Code::SourceIdentityChanged,
-                format!(
-                    "{file} of the source is another file than the one followed before (its binlogs were reset)"
-                ),
-            ));
+        let committed = std::mem::take(&mut self.committed);
+        // Positions are known modulo 4 GiB only: where one has wrapped, an older transaction stays the proof.
+        let whole = transaction.start.file == end.file && transaction.start.pos <= begin && begin < end.pos;
+        if !whole || end.file.is_empty() || self.created == 0 {
+            return Ok(None);
         }
-        let proof = PositionProof { file, created };
-        self.keeper.set_proof(proof.to_text()).await;
-        Ok(())
+        Ok(Some(Candidate {
+            txn: self.name(transaction)?,
+            gtid,
+            before,
+            server: self.identity.clone(),
+            file: end.file.clone(),
+            created: self.created,
+            begin,
+            end: end.pos,
+            hash,
+            committed,
+        }))
     }
 
     fn name(&self, transaction: &Transaction) -> Result<TxnId, Failure> {
@@ -205,7 +249,8 @@ impl<'a> Pipeline<'a> {
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
         for raw in &transaction.events {
-            let (_, event) = self.row_decoder.decode(raw).map_err(damaged)?;
+            let ends = || event_end(&transaction.end, raw);
+            let (_, event) = self.row_decoder.decode(raw).map_err(|e| damaged(ends(), e))?;
             match event {
                 Event::TableMap(map) => {
                     self.tables.resolve(&map, &transaction.start).await?;
@@ -223,11 +268,11 @@ impl<'a> Pipeline<'a> {
                     let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
                     match table {
                         Some(table) if !skip => {
-                            let count = changes.write(&rows, &table)?;
+                            let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
                             self.metrics.event_rows.observe(count as f64);
                             total += count;
                         }
-                        _ => changes.pass(&rows)?,
+                        _ => changes.pass(&rows).map_err(|f| f.context(ends()))?,
                     }
                     if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
                         check_part(part, &changes)?;
@@ -374,6 +419,12 @@ fn already_in(table: &StoredTable, transaction: &Transaction) -> bool {
 
 fn file_number(file: &str) -> u64 {
     file.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Where an event of a transaction ends; its header has been read before.
+fn event_end(end: &Place, raw: &Bytes) -> String {
+    let pos = EventHeader::parse(raw).map_or(end.pos, |h| u64::from(h.log_pos));
+    format!("the event ends at {}", Place { file: end.file.clone(), pos }.text())
 }
 
 /// DM's form, from which operators cut positions.

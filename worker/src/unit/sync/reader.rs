@@ -1,5 +1,5 @@
 //! Reads the source's binlog ahead of the applier, bounded in bytes.
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dm_binlog::{DecodeError, GtidSet};
@@ -57,6 +57,11 @@ fn server_id(source: u32) -> u32 {
 
 /// Opens a replication connection.
 pub async fn connect_binlog(context: &SubtaskContext, start: StartAt) -> Result<BinlogClient, Failure> {
+    open_binlog(context, start).await.map_err(|e| failure(&e))
+}
+
+/// The same for whoever wants to know why it failed.
+pub async fn open_binlog(context: &SubtaskContext, start: StartAt) -> Result<BinlogClient, ReplicationError> {
     let from = &context.source.from;
     let config = ReplicationConfig {
         host: from.host.clone(),
@@ -70,7 +75,7 @@ pub async fn connect_binlog(context: &SubtaskContext, start: StartAt) -> Result<
         connect_timeout: CONNECT_TIMEOUT,
         start,
     };
-    BinlogClient::connect(&config).await.map_err(|e| failure(&e))
+    BinlogClient::connect(&config).await
 }
 
 pub async fn next_event(client: &mut BinlogClient) -> Result<Bytes, Failure> {
@@ -78,8 +83,8 @@ pub async fn next_event(client: &mut BinlogClient) -> Result<Bytes, Failure> {
 }
 
 /// An event that can't be read must not be skipped.
-pub fn damaged(error: DecodeError) -> Failure {
-    Failure::new(Code::BinlogCorrupt, "a binlog event can't be decoded").cause(error)
+pub fn damaged(place: impl Display, error: DecodeError) -> Failure {
+    Failure::new(Code::BinlogCorrupt, format!("a binlog event can't be decoded, {place}")).cause(error)
 }
 
 impl Reader {
@@ -145,14 +150,27 @@ impl Drop for Reader {
 }
 
 /// Classifies an error of the replication connection.
-fn failure(error: &ReplicationError) -> Failure {
+pub fn failure(error: &ReplicationError) -> Failure {
+    // MySQL's rule for every replica. Both modes let a position task go on until no such transaction is left.
+    let anonymous = error.code == Some(1236) && error.message.contains("anonymous transaction");
     let (code, next) = match error.kind {
-        _ if error.kind == ReplicationErrorKind::DuplicateServerId => (Code::BinlogRead, Next::Kicked),
+        ReplicationErrorKind::DuplicateServerId => (Code::BinlogRead, Next::Kicked),
         _ if error.verdict() == Verdict::Retry => (Code::BinlogRead, Next::Unreachable),
-        _ if error.kind == ReplicationErrorKind::Diverged || error.kind == ReplicationErrorKind::Purged => {
+        ReplicationErrorKind::Diverged | ReplicationErrorKind::Purged => {
             (Code::SourceLacksTransactions, Next::Person)
+        }
+        // The server can't read its own file. Where it was reset under the stream, the next connect sees that.
+        ReplicationErrorKind::Server if error.code == Some(1236) && !anonymous => {
+            (Code::BinlogRead, Next::Retry)
         }
         _ => (Code::BinlogRead, Next::Person),
     };
-    Failure::new(code, "get binlog event").scope(Scope::Upstream).cause(error).next(next)
+    let failure = Failure::new(code, "get binlog event").scope(Scope::Upstream).cause(error).next(next);
+    if anonymous {
+        failure.workaround(
+            "Please set gtid_mode=ON_PERMISSIVE at the source until the task has caught up, then execute `resume-task`.",
+        )
+    } else {
+        failure
+    }
 }

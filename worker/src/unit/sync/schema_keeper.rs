@@ -4,13 +4,15 @@ use std::time::Duration;
 use dm_target::{Attachment, CheckpointUpdate, TargetError};
 use tokio::sync::Mutex;
 
+use super::witness::Witness;
+
 /// How often the executed set is merged into the checkpoint row.
 const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct State {
     schemas: Option<Vec<u8>>,
-    proof: Option<String>,
+    identity: Option<String>,
 }
 
 /// What the next checkpoint has to store. The lock is held while it is written, so that an older text never follows a
@@ -18,6 +20,8 @@ struct State {
 #[derive(Default)]
 pub struct SchemaKeeper {
     state: Mutex<State>,
+    /// Gives the proof.
+    pub witness: Witness,
 }
 
 impl SchemaKeeper {
@@ -27,16 +31,17 @@ impl SchemaKeeper {
     }
 
     /// Stored with the next checkpoint.
-    pub async fn set_proof(&self, proof: String) {
-        self.state.lock().await.proof = Some(proof);
+    pub async fn set_identity(&self, identity: String) {
+        self.state.lock().await.identity = Some(identity);
     }
 
     /// Writes now.
     pub async fn write(&self, attachment: &Attachment) -> Result<(), TargetError> {
         let mut state = self.state.lock().await;
         let update = CheckpointUpdate {
-            source_identity: None,
-            position_proof: state.proof.clone(),
+            source_identity: state.identity.clone(),
+            // Never ahead of the executed set that is written with it.
+            position_proof: self.witness.applied(&attachment.low()).map(|p| p.to_text()),
             schemas: state.schemas.clone(),
         };
         attachment.checkpoint(update).await?;

@@ -11,8 +11,10 @@ use mysql_async::prelude::Queryable;
 use tracing::{info, warn};
 
 use super::{
-    proof::PositionProof,
+    proof::SourceProof,
     reader::{connect_binlog, damaged, gtid_start, next_event, position_start},
+    source_gtids::SourceGtids,
+    stats::Place,
     stored_tables::StoredTables,
     tables::Tables,
 };
@@ -31,8 +33,8 @@ pub struct Start {
     /// DDL statements that ran, of transactions that are not in the set yet.
     pub done_ddl: Vec<DdlRecord>,
     pub tables: Tables,
-    /// The file that the stream has to begin in, as it was when it was followed before.
-    pub proof: Option<PositionProof>,
+    /// What the source had when it was followed before.
+    pub proof: Option<SourceProof>,
     pub generation: u64,
 }
 
@@ -56,11 +58,10 @@ pub async fn prepare(
         }
     }
     let stored = settle_pending(StoredTables::decode(&checkpoint.schemas)?, &executed);
-    let mut tables = Tables::new(context, stored)?;
-    let mut proof = None;
+    let tables = Tables::new(context, stored)?;
+    same_mode(context, &executed)?;
     match &executed {
-        ExecutedSet::MySql(set) => source_has(&mut tables, set).await?,
-        ExecutedSet::MariaDb(_) => {}
+        ExecutedSet::MySql(_) | ExecutedSet::MariaDb(_) => source_has(context, &executed).await?,
         ExecutedSet::Position(_) => {
             let now = context.identity.text();
             if checkpoint.source_identity != now {
@@ -72,9 +73,9 @@ pub async fn prepare(
                     ),
                 ));
             }
-            proof = PositionProof::parse(&checkpoint.position_proof);
         }
     }
+    let proof = SourceProof::parse(&checkpoint.position_proof)?;
     let at = match executed.resume_point() {
         ResumePoint::Gtid(set) => gtid_start(set),
         ResumePoint::Position(Some((file, pos))) => position_start(&file, pos),
@@ -94,7 +95,7 @@ async fn begin(context: &SubtaskContext, attachment: &Attachment) -> Result<Star
     let gtids = if context.gtid_mode() { gtids_of(context, start, &file, pos).await? } else { String::new() };
     let none: [(TableName, String); 0] = [];
     let point = start_point(context, &file, pos, &gtids, none).await?;
-    let proof = PositionProof::parse(&point.position_proof);
+    let proof = SourceProof::parse(&point.position_proof)?;
     let mut executed = point.executed.clone();
     let generation = attachment
         .begin(point)
@@ -146,7 +147,8 @@ async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, 
     let mut at = 4;
     while at < pos {
         let bytes = next_event(&mut client).await?;
-        let (header, event) = decoder.decode(&bytes).map_err(damaged)?;
+        let place = || Place { file: file.to_owned(), pos: at }.text();
+        let (header, event) = decoder.decode(&bytes).map_err(|e| damaged(place(), e))?;
         match &event {
             Event::PreviousGtids(before) => set.union(&GtidSet::MySql(before.clone())),
             Event::Gtid(gtid) => {
@@ -172,12 +174,8 @@ async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, 
 }
 
 /// A source that lacks a transaction that we applied is another one, or has lost it.
-async fn source_has(tables: &mut Tables, applied: &GtidSet) -> Result<(), Failure> {
-    let (now, _, _) = tables.source().end().await?;
-    let now = GtidSet::parse(Flavor::MySql, &now)
-        .map_err(|e| Failure::new(Code::GtidUnparseable, "the source's gtid_executed").cause(e))?;
-    let mut missing = applied.clone();
-    missing.subtract(&now);
+async fn source_has(context: &SubtaskContext, applied: &ExecutedSet) -> Result<(), Failure> {
+    let missing = SourceGtids::read(context).await?.missing(applied);
     if missing.is_empty() {
         return Ok(());
     }
@@ -185,6 +183,37 @@ async fn source_has(tables: &mut Tables, applied: &GtidSet) -> Result<(), Failur
         Code::SourceLacksTransactions,
         format!("the source lacks transactions that are applied at the target: {missing}"),
     ))
+}
+
+/// A stream goes on as it began, also where the source has got GTIDs since; what is named by GTID needs a source that
+/// gives them.
+fn same_mode(context: &SubtaskContext, executed: &ExecutedSet) -> Result<(), Failure> {
+    let flavor = match executed {
+        ExecutedSet::Position(_) => return Ok(()),
+        ExecutedSet::MySql(_) => Flavor::MySql,
+        ExecutedSet::MariaDb(_) => Flavor::MariaDb,
+    };
+    if context.identity.flavor != flavor {
+        return Err(Failure::new(
+            Code::SourceIdentityChanged,
+            format!(
+                "the task has followed a {flavor} source, the server behind its address is {}",
+                context.identity.flavor
+            ),
+        ));
+    }
+    if context.identity.has_gtids() {
+        return Ok(());
+    }
+    let (code, setting) = match flavor {
+        Flavor::MySql => (Code::CheckGtidMode, "gtid_mode"),
+        Flavor::MariaDb => (Code::GtidStrictModeOff, "gtid_strict_mode"),
+    };
+    Err(Failure::new(
+        code,
+        format!("the task names transactions by GTID, and {setting} of the source was switched off"),
+    )
+    .workaround(format!("Please set {setting}=ON at the source again, then execute `resume-task`.")))
 }
 
 /// A DDL whose outcome the former owner did not record.

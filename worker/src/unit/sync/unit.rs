@@ -13,6 +13,7 @@ use super::{
     reader::{Reader, connect_binlog},
     schema_keeper::SchemaKeeper,
     start::prepare,
+    verify::verify,
 };
 use crate::{
     failure::Failure,
@@ -81,14 +82,24 @@ async fn follow(
 ) -> Result<(), Failure> {
     let beginning = async {
         let start = prepare(context, attachment, resume).await?;
-        let client = connect_binlog(context, start.at.clone()).await?;
-        Ok::<_, Failure>((start, client))
+        // The stream first: a reset that comes after the proof was read would go unseen.
+        let reader = Reader::start(connect_binlog(context, start.at.clone()).await?);
+        match verify(context, &start).await {
+            Ok(()) => Ok((start, reader)),
+            Err(failure) => {
+                reader.stop().await;
+                Err(failure)
+            }
+        }
     };
-    let (start, client) = tokio::select! {
+    let (start, mut reader) = tokio::select! {
         begun = beginning => begun?,
         () = context.drain.cancelled() => return Ok(()),
     };
-    let mut reader = Reader::start(client);
+    let identity = context.identity.text();
+    if resume.checkpoint.as_ref().is_some_and(|c| c.source_identity != identity) {
+        keeper.set_identity(identity).await;
+    }
     let mut pipeline = Pipeline::new(context, attachment, keeper, metrics, start, resume);
     let result = pipeline.run(&mut reader).await;
     reader.stop().await;

@@ -45,6 +45,10 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
     check_engine(&mut spine, &spec).await?;
     let former = rows::lanes(&mut spine, &spec, &names, "", false).await?;
     check_owner(&spec, &former)?;
+    if let Some(begun) = rows::checkpoint(&mut spine, &spec, &names).await? {
+        // A stream goes on naming transactions as it began; the caller sees in the set how.
+        spec.mode = begun.executed.mode();
+    }
     spec.lanes = spec.lanes.max(lanes_with_parts(&spec, &former)?);
 
     // All connections together, to one server, each marked by its lock; and the proof that the fence holds here.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dm_binlog::MariaDbGtidPos;
+use dm_binlog::{Gtid, MariaDbGtidPos};
 
 /// A run of explicit members of one domain: `first..=last`, all of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,14 @@ impl MariaDbExecuted {
     /// Per domain, everything up to here is applied.
     pub fn low(&self) -> &MariaDbGtidPos {
         &self.low
+    }
+
+    /// The last member of each server in each domain, as far as it is known: of each domain's `low`, and of each run.
+    pub fn last(&self) -> impl Iterator<Item = Gtid> + '_ {
+        let runs = self.done.iter().flat_map(|(&domain, runs)| {
+            runs.values().map(move |r| Gtid::MariaDb { domain, server: r.server, seq: r.last })
+        });
+        self.low.iter().chain(runs)
     }
 
     pub(super) fn low_only(&self) -> Self {
