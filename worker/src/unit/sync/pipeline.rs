@@ -20,7 +20,15 @@ use super::{
     tables::Tables,
     witness::Candidate,
 };
-use crate::{failure::Failure, metrics::SubtaskSyncMetrics, subtask::SubtaskContext, unit::target_failure};
+use crate::{
+    failure::{Failure, Next},
+    metrics::SubtaskSyncMetrics,
+    subtask::SubtaskContext,
+    unit::target_failure,
+};
+
+/// Heartbeats come once a second while there is nothing else: how many until the end of the binlog is asked for.
+const HEARTBEATS_PER_LOOK: u32 = 10;
 
 /// Everything of one attempt that follows the source.
 pub struct Pipeline<'a> {
@@ -43,6 +51,7 @@ pub struct Pipeline<'a> {
     /// MariaDB: the last transaction of each domain.
     last: MariaDbGtidPos,
     generation: u64,
+    heartbeats: u32,
     /// Of the source's server.
     identity: String,
     /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
@@ -87,6 +96,7 @@ impl<'a> Pipeline<'a> {
             done_ddl: start.done_ddl,
             created: 0,
             committed: 0,
+            heartbeats: 0,
             generation: start.generation,
             identity: context.identity.text(),
             same_family: flavor == resume.target_flavor,
@@ -155,7 +165,7 @@ impl<'a> Pipeline<'a> {
             }
             Event::Heartbeat(_) => {
                 self.context.status.sync.event(0, self.assembler.place());
-                return Ok(());
+                return self.heartbeat().await;
             }
             Event::Gtid(gtid) => self.committed = gtid.original_commit_us,
             Event::MariaGtid(_) => self.committed = u64::from(header.timestamp),
@@ -176,6 +186,27 @@ impl<'a> Pipeline<'a> {
             }
             None => Ok(()),
         }
+    }
+
+    /// The source is idle, or its dump thread reads a file that was reset under it and is shorter now than what was read.
+    async fn heartbeat(&mut self) -> Result<(), Failure> {
+        self.heartbeats += 1;
+        if self.heartbeats < HEARTBEATS_PER_LOOK {
+            return Ok(());
+        }
+        self.heartbeats = 0;
+        let (_, file, pos) = self.tables.source().end().await?;
+        let end = Place { file, pos };
+        let here = self.assembler.place();
+        if (end.file_number(), end.pos) >= (here.file_number(), here.pos) {
+            return Ok(());
+        }
+        // The next connect finds out what became of the transactions that are applied.
+        Err(Failure::new(
+            Code::BinlogRead,
+            format!("the source's binlog ends at {}, before {}, which was read", end.text(), here.text()),
+        )
+        .next(Next::Retry))
     }
 
     /// What proves later that the source still has this transaction; `begin` and `hash` are its last event's.
