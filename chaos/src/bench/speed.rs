@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, compare_databases, wait_until};
+use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, compare_databases, wait_until, within};
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::process::Command;
 
@@ -35,17 +35,17 @@ pub async fn run(rows: u32) -> Result<()> {
         rig.cluster.keep();
     }
     let figures = result.with_context(|| rig.cluster.last_words())?;
-    println!("{:<56} {:>10} {:>9} {:>12}", "", "rows", "seconds", "rows/s");
+    println!("{:<62} {:>10} {:>9} {:>12}", "", "rows", "seconds", "rows/s");
     for f in figures {
         let seconds = f.time.as_secs_f64();
-        println!("{:<56} {:>10} {:>9.2} {:>12.0}", f.what, f.rows, seconds, f.rows as f64 / seconds);
+        println!("{:<62} {:>10} {:>9.2} {:>12.0}", f.what, f.rows, seconds, f.rows as f64 / seconds);
     }
     Ok(())
 }
 
 async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>> {
     let mut conn = rig.source.conn().await?;
-    fill(&mut conn, rows).await?;
+    within(DEADLINE, "fill the source", fill(&mut conn, rows)).await?;
     let mut figures = Vec::new();
 
     let began = Instant::now();
@@ -56,7 +56,7 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
         time: began.elapsed(),
     });
     // The rival's replica starts from this copy.
-    let at: String = conn.query_first("SELECT @@gtid_binlog_pos").await?.context("no GTID position")?;
+    let at = position(&mut conn).await?;
 
     let began = Instant::now();
     rig.start_task(&[SCHEMA]).await?;
@@ -67,13 +67,14 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
         time: began.elapsed(),
     });
 
-    replicate(&rig.source, replica, &at).await?;
-    for (name, per_transaction) in [("1 row", 1), ("100 rows", 100)] {
+    within(DEADLINE, "start MariaDB's replica", replicate(&rig.source, replica, &at)).await?;
+    // Each backlog once with us and once with the rival.
+    for (name, per_transaction, threads) in [("1 row", 1, 4), ("100 rows", 100, 1), ("100 rows", 100, 4)] {
         rig.cluster.dmctl(&["pause-task", TASK]).await?.success()?;
         let mut replica_conn = replica.conn().await?;
-        replica_conn.query_drop("STOP SLAVE").await?;
-        backlog(&rig.source, rows, per_transaction).await?;
-        let end: String = conn.query_first("SELECT @@gtid_binlog_pos").await?.context("no GTID position")?;
+        within(DEADLINE, "stop MariaDB's replica", replica_conn.query_drop("STOP SLAVE")).await?;
+        within(DEADLINE, "write the backlog", backlog(&rig.source, rows, per_transaction)).await?;
+        let end = position(&mut conn).await?;
 
         let began = Instant::now();
         rig.cluster.dmctl(&["resume-task", TASK]).await?.success()?;
@@ -83,27 +84,26 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
             rows: rows.into(),
             time: began.elapsed(),
         });
-        let threads = if per_transaction == 1 { 4 } else { 1 };
-        replica_conn.query_drop(format!("SET GLOBAL slave_parallel_threads = {threads}")).await?;
-        replica_conn.query_drop("SET GLOBAL slave_parallel_mode = 'optimistic'").await?;
-        let began = Instant::now();
-        replica_conn.query_drop("START SLAVE").await?;
-        // Ends when the position is applied, and not before.
-        let seconds = DEADLINE.as_secs();
-        let waited: Option<i64> =
-            replica_conn.query_first(format!("SELECT MASTER_GTID_WAIT('{end}', {seconds})")).await?;
-        ensure!(waited == Some(0), "MariaDB's replica did not reach {end}");
+        let following = follow(&mut replica_conn, threads, &end);
+        let time = within(2 * DEADLINE, "MariaDB's replica", following).await?;
+        let plural = if threads == 1 { "" } else { "s" };
         figures.push(Figure {
-            what: format!("sync, transactions of {name}: MariaDB replica, {threads} threads"),
+            what: format!("sync, transactions of {name}: MariaDB replica, {threads} thread{plural}"),
             rows: rows.into(),
-            time: began.elapsed(),
+            time,
         });
     }
     for target in [&rig.target, replica] {
-        let diff = compare_databases(&rig.source, target, &[SCHEMA]).await?;
+        let compared = compare_databases(&rig.source, target, &[SCHEMA]);
+        let diff = within(DEADLINE, "compare the databases", compared).await?;
         ensure!(diff.is_equal(), "not equal after the benchmark: {diff}");
     }
     Ok(figures)
+}
+
+async fn position(conn: &mut Conn) -> Result<String> {
+    let asked = conn.query_first("SELECT @@gtid_binlog_pos");
+    within(DEADLINE, "read the GTID position", asked).await?.context("no GTID position")
 }
 
 async fn fill(conn: &mut Conn, rows: u32) -> Result<()> {
@@ -149,6 +149,20 @@ async fn applied(cluster: &Cluster, end: &str) -> Result<()> {
         Ok(status.is_some_and(|s| s["sync"]["syncerBinlogGtid"] == end))
     })
     .await
+}
+
+/// Lets the stopped replica go on with so many threads; gives how long it took to come to `end`.
+async fn follow(replica: &mut Conn, threads: u32, end: &str) -> Result<Duration> {
+    replica.query_drop(format!("SET GLOBAL slave_parallel_threads = {threads}")).await?;
+    replica.query_drop("SET GLOBAL slave_parallel_mode = 'optimistic'").await?;
+    let began = Instant::now();
+    replica.query_drop("START SLAVE").await?;
+    // Ends when the position is applied, and not before.
+    let seconds = DEADLINE.as_secs();
+    let waited: Option<i64> =
+        replica.query_first(format!("SELECT MASTER_GTID_WAIT('{end}', {seconds})")).await?;
+    ensure!(waited == Some(0), "MariaDB's replica did not reach {end}");
+    Ok(began.elapsed())
 }
 
 async fn replicate(source: &Database, replica: &Database, at: &str) -> Result<()> {
