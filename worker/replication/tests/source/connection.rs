@@ -162,3 +162,49 @@ async fn the_end_of_the_server_is_a_lost_connection() {
         assert_eq!((e.kind, e.verdict()), (ReplicationErrorKind::Lost, Verdict::Retry), "{flavor:?}: {e}");
     }
 }
+
+/// Why a worker takes a new server id for every connection (docs/decisions/005-replica-identity.md): with the id of a former
+/// client that is frozen with a full socket, MariaDB lets the new one wait for `net_write_timeout`.
+#[tokio::test]
+async fn an_id_of_its_own_does_not_wait_for_a_frozen_client() {
+    const TIMEOUT: Duration = Duration::from_secs(15);
+    let db = source(Flavor::MariaDb, DatabaseOptions::default()).await;
+    let start = StartAt::Gtid(executed(&db).await);
+    db.run(&[
+        &format!("SET GLOBAL net_write_timeout = {}", TIMEOUT.as_secs()),
+        "CREATE DATABASE a",
+        "CREATE TABLE a.x (a INT, b LONGTEXT)",
+        "INSERT INTO a.x VALUES (1, REPEAT('x', 16000000)), (2, REPEAT('x', 16000000))",
+        "INSERT INTO a.x SELECT * FROM a.x",
+    ])
+    .await
+    .unwrap();
+    let end = StartAt::Gtid(executed(&db).await);
+    let frozen = BinlogClient::connect(&config(&db, start)).await.unwrap();
+    dm_tests::wait_until(Duration::from_secs(30), "the dump thread sends", || async {
+        use mysql_async::prelude::Queryable as _;
+        let mut conn = db.conn().await?;
+        let states: Vec<(Option<String>, u64)> = conn
+            .query("SELECT STATE, TIME_MS DIV 1000 FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'")
+            .await?;
+        // It has had time and is not done: its socket is full.
+        let done = |state: &Option<String>| state.as_deref().is_some_and(|s| s.starts_with("Master has sent all"));
+        Ok(states.iter().any(|(state, seconds)| *seconds >= 2 && !done(state)))
+    })
+    .await
+    .unwrap();
+    let first_event = async |server_id: u32| {
+        let begin = Instant::now();
+        let mut c = config(&db, end.clone());
+        c.server_id = server_id;
+        let mut client = BinlogClient::connect(&c).await.unwrap();
+        client.next().await.unwrap();
+        begin.elapsed()
+    };
+    let own = first_event(78).await;
+    let same = first_event(77).await;
+    eprintln!("first event: {own:?} with an id of its own, {same:?} with the frozen client's");
+    assert!(own < TIMEOUT / 2 && same > own, "{own:?}, {same:?}");
+    assert!(same > TIMEOUT / 3, "{same:?}: the server no longer waits, the decision can be looked at again");
+    frozen.close().await;
+}
