@@ -40,7 +40,8 @@ async fn worker(desk: &Desk, name: &str) -> Result<(), Problem> {
             Error::new(Code::WorkerOnline, format!("dm-worker with name {name} is still online")).into()
         );
     }
-    desk.propose(Body::RemoveWorker(RemoveWorker { name: name.to_owned() })).await?;
+    let remove = RemoveWorker { name: name.to_owned(), incarnation: worker.incarnation };
+    desk.propose(Body::RemoveWorker(remove)).await?;
     info!(worker = %name, "worker is removed");
     Ok(())
 }

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use dm_consensus::{Leadership, ReadError};
 use dm_proto::raft::{InitCluster, command::Body};
+use dm_state::CLUSTER_VERSION;
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
@@ -47,7 +48,8 @@ async fn hold_office(node: &Arc<Node>, term: u64, mut leadership: watch::Receive
     };
     node.metrics.start_leader.inc();
     info!(term, %cluster_id, "taking up the duties of the leader");
-    let tenure = Arc::new(Tenure::new(term, cluster_id, node.settings.timing.pace));
+    let pace = node.settings.timing.pace;
+    let tenure = Arc::new(node.state(|state, _| Tenure::new(term, cluster_id, pace, state)));
     let mut duties = JoinSet::new();
     duties.spawn(sessions::run(node.clone(), tenure.clone()));
     duties.spawn(reconcile::run(node.clone(), tenure.clone()));
@@ -92,7 +94,8 @@ async fn prepare(node: &Arc<Node>) -> Option<String> {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if let Err(problem) = node.propose(Body::InitCluster(InitCluster { cluster_id })).await {
+        let init = InitCluster { cluster_id, cluster_version: CLUSTER_VERSION };
+        if let Err(problem) = node.propose(Body::InitCluster(init)).await {
             warn!(?problem, "the cluster id could not be committed yet");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

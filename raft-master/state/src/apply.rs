@@ -22,6 +22,14 @@ pub enum Incompatible {
     /// The bytes are no command.
     #[error("a command that cannot be decoded: {0}")]
     Undecodable(String),
+    /// The cluster was founded by a later version.
+    #[error(
+        "a cluster of version {found}; this version knows up to {CLUSTER_VERSION}; run the version that the other masters run"
+    )]
+    LaterCluster {
+        /// Version found.
+        found: u64,
+    },
     /// A known command with an enum value of a later version.
     #[error("a command with {field} = {value}, which this version does not know")]
     UnknownValue {
@@ -37,7 +45,7 @@ pub enum Incompatible {
 pub fn apply(state: &mut State, command: &Command) -> Result<Outcome, Incompatible> {
     let at = command.proposed_at_ms;
     match command.body.as_ref().ok_or(Incompatible::UnknownKind)? {
-        Body::InitCluster(c) => Ok(init_cluster(state, c)),
+        Body::InitCluster(c) => init_cluster(state, c),
         Body::RegisterWorker(c) => Ok(register_worker(state, c)),
         Body::WorkerGone(c) => Ok(worker_gone(state, c)),
         Body::RemoveWorker(c) => Ok(remove_worker(state, c)),
@@ -52,19 +60,24 @@ pub fn apply(state: &mut State, command: &Command) -> Result<Outcome, Incompatib
     }
 }
 
-fn init_cluster(state: &mut State, c: &raft::InitCluster) -> Outcome {
+fn init_cluster(state: &mut State, c: &raft::InitCluster) -> Result<Outcome, Incompatible> {
+    // From the command alone: replicas may run different versions and must hold the same state.
+    let version = c.cluster_version.max(1);
+    if version > CLUSTER_VERSION {
+        return Err(Incompatible::LaterCluster { found: version });
+    }
     if c.cluster_id.is_empty() {
-        return refused(code::FOREIGN_CLUSTER, "an empty cluster id");
+        return Ok(refused(code::FOREIGN_CLUSTER, "an empty cluster id"));
     }
     if state.cluster_id.is_empty() {
         state.cluster_id.clone_from(&c.cluster_id);
-        state.cluster_version = CLUSTER_VERSION;
-        return done(true, 0);
+        state.cluster_version = version;
+        return Ok(done(true, 0));
     }
     if state.cluster_id == c.cluster_id {
-        return done(false, 0);
+        return Ok(done(false, 0));
     }
-    refused(code::FOREIGN_CLUSTER, format!("the cluster id is {} already", state.cluster_id))
+    Ok(refused(code::FOREIGN_CLUSTER, format!("the cluster id is {} already", state.cluster_id)))
 }
 
 fn register_worker(state: &mut State, c: &raft::RegisterWorker) -> Outcome {
@@ -102,8 +115,11 @@ fn worker_gone(state: &mut State, c: &raft::WorkerGone) -> Outcome {
 }
 
 fn remove_worker(state: &mut State, c: &raft::RemoveWorker) -> Outcome {
-    if !state.workers.contains_key(&c.name) {
-        return done(false, 0);
+    let Some(worker) = state.workers.get(&c.name) else { return done(false, 0) };
+    // It left by itself meanwhile, or another process has come: the first is still offline, the second is not.
+    if c.incarnation != 0 && ![0, c.incarnation].contains(&worker.incarnation) {
+        let message = format!("dm-worker with name {} is online again", c.name);
+        return refused(code::WORKER_ONLINE, message);
     }
     for source in state.sources.values_mut() {
         if source.binding.as_ref().is_some_and(|b| b.worker == c.name) {

@@ -7,7 +7,8 @@ use dm_proto::{
     worker::{MetaStage, Stage},
 };
 use dm_state::{
-    Condition, Incompatible, Liveness, State, WorkerLiveness, apply, command, decode, encode, plan,
+    CLUSTER_VERSION, Condition, Incompatible, Liveness, State, WorkerLiveness, apply, code, command, decode,
+    encode, plan,
 };
 use proptest::{prelude::*, sample::subsequence};
 use prost::Message;
@@ -31,11 +32,13 @@ fn sources() -> impl Strategy<Value = Vec<String>> {
 
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
-        1 => "[ab]".prop_map(|cluster_id| Body::InitCluster(raft::InitCluster { cluster_id })),
+        1 => ("[ab]", 0..2u64).prop_map(|(cluster_id, cluster_version)| Body::InitCluster(
+            raft::InitCluster { cluster_id, cluster_version })),
         4 => (worker(), "[ab]", 0..4u64).prop_map(|(name, address, incarnation)| Body::RegisterWorker(
             raft::RegisterWorker { incarnation: incarnation * 10 + name.as_bytes()[1] as u64 % 10, name, address })),
         2 => (worker(), 1..40u64).prop_map(|(name, incarnation)| Body::WorkerGone(raft::WorkerGone { name, incarnation })),
-        1 => worker().prop_map(|name| Body::RemoveWorker(raft::RemoveWorker { name })),
+        1 => (worker(), 0..40u64).prop_map(|(name, incarnation)| Body::RemoveWorker(
+            raft::RemoveWorker { name, incarnation })),
         4 => (source(), "[ab]").prop_map(|(source_id, config)| Body::PutSource(raft::PutSource { source_id, config })),
         1 => source().prop_map(|source_id| Body::RemoveSource(raft::RemoveSource { source_id })),
         8 => (source(), worker(), 0..40u64, 0..12u64, prop_oneof![9 => Just(0), 1 => 0..50u64]).prop_map(
@@ -294,4 +297,55 @@ fn meta_moves_one_step_at_a_time_and_only_for_the_present_owner() {
     assert!(set(MetaStage::MetaCreated, 42, 1));
     assert!(set(MetaStage::MetaCreating, 42, 1), "an old wish is done already");
     assert_eq!(state.tasks["t"].subtasks["s"].meta, MetaStage::MetaCreated);
+}
+
+/// A golden log: bytes as versions before and after the field `cluster_version` write them, and the bytes of the state.
+#[test]
+fn the_founding_command_gives_the_same_state_on_every_version() {
+    // Command { proposed_at_ms: 7, init_cluster: { cluster_id: "c1" } } and the same with cluster_version: 1.
+    let before: &[u8] = b"\x08\x07\x52\x04\x0a\x02c1";
+    let after: &[u8] = b"\x08\x07\x52\x06\x0a\x02c1\x10\x01";
+    // format 1, cluster_id "c1", cluster_version 1.
+    let golden: &[u8] = b"\x08\x01\x12\x02c1\x38\x01";
+    for bytes in [before, after] {
+        let mut state = State::default();
+        apply(&mut state, &Command::decode(bytes).unwrap()).unwrap();
+        assert_eq!(encode(&state), golden);
+    }
+    let written = raft::InitCluster { cluster_id: "c1".into(), cluster_version: CLUSTER_VERSION };
+    assert_eq!(command(7, Body::InitCluster(written)).encode_to_vec(), after);
+    // A later version than this program's: the replica stops, as it would diverge.
+    let mut state = State::default();
+    let later = raft::InitCluster { cluster_id: "c1".into(), cluster_version: CLUSTER_VERSION + 1 };
+    let outcome = apply(&mut state, &command(7, Body::InitCluster(later)));
+    assert_eq!(outcome, Err(Incompatible::LaterCluster { found: CLUSTER_VERSION + 1 }));
+    assert_eq!(state, State::default());
+}
+
+#[test]
+fn only_the_process_that_was_found_offline_is_forgotten() {
+    let registered = |incarnation| {
+        let mut state = State::default();
+        let c = raft::RegisterWorker { name: "w".into(), address: "a:1".into(), incarnation };
+        apply(&mut state, &command(0, Body::RegisterWorker(c))).unwrap();
+        state
+    };
+    let remove = |state: &mut State, incarnation| {
+        let c = raft::RemoveWorker { name: "w".into(), incarnation };
+        apply(state, &command(0, Body::RemoveWorker(c))).unwrap().result.unwrap()
+    };
+    let mut state = registered(8);
+    assert!(matches!(remove(&mut state, 7), Res::Refused(r) if r.code == code::WORKER_ONLINE));
+    assert_eq!(state, registered(8), "another process has registered since");
+    assert!(matches!(remove(&mut state, 8), Res::Done(d) if d.changed));
+    assert!(matches!(remove(&mut state, 8), Res::Done(d) if !d.changed), "repeated");
+    // As a version without the field wrote it: Command { remove_worker: { name: "w" } }.
+    let mut state = registered(9);
+    apply(&mut state, &Command::decode(&b"\xaa\x01\x03\x0a\x01w"[..]).unwrap()).unwrap();
+    assert!(state.workers.is_empty());
+    // It left by itself after it was looked at.
+    let mut state = registered(7);
+    let gone = raft::WorkerGone { name: "w".into(), incarnation: 7 };
+    apply(&mut state, &command(0, Body::WorkerGone(gone))).unwrap();
+    assert!(matches!(remove(&mut state, 7), Res::Done(d) if d.changed));
 }
