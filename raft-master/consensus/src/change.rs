@@ -1,10 +1,16 @@
 //! Changes of leader and members.
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 
 use openraft::{
-    ChangeMembers,
+    ChangeMembers, Instant,
+    alias::InstantOf,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, RaftError},
+    metrics::SerdeInstant,
 };
 
 use crate::{
@@ -12,6 +18,9 @@ use crate::{
     consensus::ADMISSION_DEADLINE,
     types::{PeerNode, TypeConfig},
 };
+
+/// A member that confirms no heartbeat for so long does not answer.
+pub const SILENCE: Duration = Duration::from_secs(1);
 
 impl<M: Machine> Consensus<M> {
     /// Hands leadership to `to`, or to the voter that is most up to date, and waits until it leads.
@@ -58,8 +67,15 @@ impl<M: Machine> Consensus<M> {
     }
 
     /// Removes a member for good; its data directory can't come back. A removed leader hands over first.
+    ///
+    /// Refused when the voters left that answer are no majority of those left: the change would be in the log, could
+    /// never be committed, and nothing else after it either.
     pub async fn remove_member(&self, id: u64) -> Result<(), MembershipError> {
+        self.alive().map_err(MembershipError::Fatal)?;
         let metrics = self.inner.raft.metrics().borrow_watched().clone();
+        if metrics.current_leader != Some(self.inner.identity.node_id) {
+            return Err(MembershipError::NotLeader { leader: self.other_leader() });
+        }
         let membership = metrics.membership_config.membership();
         if membership.get_node(&id).is_none() {
             return Err(MembershipError::Rejected(format!("there is no member {id:x}")));
@@ -68,6 +84,16 @@ impl<M: Machine> Consensus<M> {
         if voter && membership.voter_ids().count() == 1 {
             return Err(MembershipError::Rejected("the last voter can't be removed".into()));
         }
+        if voter {
+            let all: BTreeSet<u64> = membership.voter_ids().collect();
+            let rest: BTreeSet<u64> = all.iter().copied().filter(|other| *other != id).collect();
+            let enough = |up: &BTreeSet<u64>| is_majority(up, &all) && is_majority(up, &rest);
+            if !self.answering(enough).await? {
+                return Err(MembershipError::Rejected(
+                    "without it the members that answer are no majority; remove the dead one first".into(),
+                ));
+            }
+        }
         let ids = BTreeSet::from([id]);
         let change = match voter {
             true => ChangeMembers::RemoveVoters(ids),
@@ -75,6 +101,54 @@ impl<M: Machine> Consensus<M> {
         };
         let removing = async { self.inner.raft.change_membership(change, false).await.map(drop) };
         self.change(self.inner.config.request_timeout, removing).await
+    }
+
+    /// Waits until the members that have answered a heartbeat sent from now on are enough, [`SILENCE`] at most. What
+    /// they answered before counts for nothing: one may have died since.
+    async fn answering(&self, enough: impl Fn(&BTreeSet<u64>) -> bool) -> Result<bool, MembershipError> {
+        let own = self.inner.identity.node_id;
+        let now = InstantOf::<TypeConfig>::now();
+        let mut watch = self.inner.raft.metrics();
+        let heard = async {
+            loop {
+                let metrics = watch.borrow_watched().clone();
+                let Some(acked) = metrics.heartbeat.filter(|_| metrics.current_leader == Some(own)) else {
+                    return Err(MembershipError::NotLeader { leader: self.other_leader() });
+                };
+                let fresh = acked.iter().filter(|(_, at)| at.is_some_and(|at| *at >= now)).map(|(id, _)| *id);
+                if enough(&fresh.chain([own]).collect()) {
+                    return Ok(true);
+                }
+                if watch.changed().await.is_err() {
+                    return Err(MembershipError::Fatal("the consensus engine has ended".into()));
+                }
+            }
+        };
+        tokio::time::timeout(SILENCE, heard).await.unwrap_or(Ok(false))
+    }
+
+    /// For how long each member has confirmed no heartbeat of this leader; `None` for one that never did, which is
+    /// waited for as long as `patience`. Empty on a member that does not lead.
+    pub async fn silences(&self, patience: Duration) -> BTreeMap<u64, Option<Duration>> {
+        let own = self.inner.identity.node_id;
+        let watch = self.inner.raft.metrics();
+        let silences = || {
+            let metrics = watch.borrow_watched().clone();
+            let acked = metrics.heartbeat.filter(|_| metrics.current_leader == Some(own)).unwrap_or_default();
+            let silence = |id, at: Option<SerdeInstant<InstantOf<TypeConfig>>>| match id == own {
+                true => Some(Duration::ZERO),
+                false => at.map(|at| at.elapsed()),
+            };
+            acked.into_iter().map(|(id, at)| (id, silence(id, at))).collect::<BTreeMap<_, _>>()
+        };
+        let mut changes = self.inner.raft.metrics();
+        let all_heard = async {
+            // An error means that the engine has ended: nothing more will be heard.
+            while silences().values().any(Option::is_none) && changes.changed().await.is_ok() {}
+        };
+        // Past the deadline the answer says who has not been heard.
+        let _ = tokio::time::timeout(patience, all_heard).await;
+        silences()
     }
 
     async fn change(
@@ -94,5 +168,23 @@ impl<M: Machine> Consensus<M> {
             Ok(Err(error)) => Err(MembershipError::Unknown(error.to_string())),
             Err(_) => Err(MembershipError::Unknown("no answer in time".into())),
         }
+    }
+}
+
+fn is_majority(up: &BTreeSet<u64>, voters: &BTreeSet<u64>) -> bool {
+    up.intersection(voters).count() * 2 > voters.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_majority_is_more_than_half_of_the_voters() {
+        let set = |ids: &[u64]| ids.iter().copied().collect::<BTreeSet<u64>>();
+        assert!(is_majority(&set(&[1]), &set(&[1])));
+        assert!(!is_majority(&set(&[1]), &set(&[1, 2])));
+        assert!(is_majority(&set(&[1, 2, 9]), &set(&[1, 2, 3])));
+        assert!(!is_majority(&set(&[1, 8, 9]), &set(&[1, 2, 3])), "others do not count");
     }
 }

@@ -23,6 +23,7 @@ mod state;
 mod store;
 mod types;
 
+pub use change::SILENCE;
 pub use config::ConsensusConfig;
 pub use consensus::{Consensus, Proposed};
 pub use error::{EXIT_FATAL, EXIT_REFUSED, FatalError, MembershipError, ProposeError, ReadError, StartError};

@@ -1,25 +1,20 @@
 //! `list-member`.
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use dm_consensus::Member;
+use dm_consensus::{Member, SILENCE};
 use dm_proto::pb::{
     ListLeaderMember, ListMasterMember, ListMemberRequest, ListMemberResponse, ListWorkerMember, MasterInfo,
     Members, WorkerInfo, members,
 };
 use dm_state::Condition;
-use futures::future::join_all;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
 
 use super::desk::Desk;
 use crate::problem::Problem;
 
-/// A master that does not answer within this time is shown as not alive.
-const ALIVE: Duration = Duration::from_secs(1);
-/// Longest wait for workers about which nothing is known yet.
+/// Longest wait for members and workers about which nothing is known yet.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Sections in the order leader, master, worker; no filter means all.
@@ -31,10 +26,11 @@ pub async fn handle(desk: Desk, request: ListMemberRequest) -> Result<ListMember
         sections.push(members::Member::Leader(leader(&desk, shown)));
     }
     if all || request.master {
-        let masters: Vec<Member> =
-            desk.node.consensus.members().into_iter().filter(|m| shown(&m.name)).collect();
-        let mut masters = join_all(masters.into_iter().map(|m| master(&desk, m))).await;
-        masters.sort_by(|a, b| a.name.cmp(&b.name));
+        // Only a new leader has not heard everybody who is there: one that is dead for long costs no wait.
+        let patience = SETTLE.saturating_sub(desk.tenure.began.elapsed());
+        let silences = desk.node.consensus.silences(patience).await;
+        let members = desk.node.consensus.members().into_iter().filter(|m| shown(&m.name));
+        let masters = members.map(|m| master(m, &silences)).collect();
         sections.push(members::Member::Master(ListMasterMember { masters, ..Default::default() }));
     }
     if all || request.worker {
@@ -57,11 +53,10 @@ fn leader(desk: &Desk, shown: impl Fn(&str) -> bool) -> ListLeaderMember {
     }
 }
 
-async fn master(desk: &Desk, member: Member) -> MasterInfo {
-    let own = member.id == desk.node.consensus.node_id();
-    let alive = own || matches!(timeout(ALIVE, answers(&member.client_addr)).await, Ok(Ok(true)));
+/// A master is alive while it confirms the leader's heartbeats; nobody is asked while the caller waits.
+fn master(member: Member, silences: &BTreeMap<u64, Option<Duration>>) -> MasterInfo {
     MasterInfo {
-        alive,
+        alive: silences.get(&member.id).copied().flatten().is_some_and(|silence| silence < SILENCE),
         peer_ur_ls: vec![format!("http://{}", member.peer_addr)],
         client_ur_ls: vec![format!("http://{}", member.client_addr)],
         member_id: member.id,
@@ -81,16 +76,6 @@ async fn settle(desk: &Desk) {
             return;
         }
     }
-}
-
-/// Whether `/health` gets any HTTP answer.
-async fn answers(address: &str) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut head = [0_u8; 5];
-    stream.read_exact(&mut head).await?;
-    Ok(&head == b"HTTP/")
 }
 
 fn workers(desk: &Desk, shown: impl Fn(&str) -> bool) -> Result<ListWorkerMember, Problem> {
