@@ -13,3 +13,4 @@ pub mod options;
 pub mod problem;
 pub mod server;
 pub mod settings;
+pub mod signals;

@@ -1,21 +1,24 @@
 //! dm-master: parse, load the configuration, start logging, run.
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use dm_consensus::EXIT_FATAL;
 use dm_master::{
     logging,
     options::{Options, as_toml},
     server::Server,
     settings::Settings,
+    signals,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 /// Exit code for a wrong command line or file, as clap has it.
 const EXIT_USAGE: u8 = 2;
+/// A stop that was asked for takes no longer than this, whatever hangs.
+const LAST_RESORT: Duration = Duration::from_secs(20);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = Options::parse();
     let print = options.print_config;
     let config = match options.load() {
@@ -39,17 +42,27 @@ async fn main() -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "dm-master starts");
-    let stop = match stop_signal() {
+    let stop = match signals::watch(LAST_RESORT, || std::process::exit(EXIT_FATAL.into())) {
         Ok(stop) => stop,
         Err(error) => return failed(&error),
     };
-    match Server::start(Settings::from_config(&config)).await {
-        Ok(server) => match server.run(stop).await {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let code = runtime.block_on(run(Settings::from_config(&config), stop));
+    // Threads that hang on a dead disk must not keep the process; what was done in order has been waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(settings: Settings, stop: CancellationToken) -> ExitCode {
+    match Server::start(settings).await {
+        Ok(server) => match server.run(stop.cancelled_owned()).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(fatal) => {
                 eprintln!("{fatal}");
-                // Threads that hang on a dead disk must not keep the process.
-                std::process::exit(i32::from(fatal.exit_code()));
+                ExitCode::from(fatal.exit_code())
             }
         },
         Err(error) => {
@@ -63,16 +76,4 @@ async fn main() -> ExitCode {
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("{error}");
     ExitCode::FAILURE
-}
-
-/// Ends with the first TERM, INT or HUP.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut signals: Vec<Signal> = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
-        .into_iter()
-        .map(signal)
-        .collect::<Result<_, _>>()?;
-    Ok(async move {
-        let received = signals.iter_mut().map(|s| Box::pin(s.recv()));
-        futures::future::select_all(received).await;
-    })
 }

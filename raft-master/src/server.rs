@@ -70,6 +70,7 @@ impl Settings {
         consensus.peer_listen = with_host(&config.peer_addr);
         consensus.advertise_peer.clone_from(&config.advertise_peer_addr);
         consensus.advertise_client.clone_from(&config.advertise_addr);
+        consensus.last_resort = Some(|code| std::process::exit(code.into()));
         if config.join.is_empty() {
             consensus.initial_cluster.clone_from(&config.initial_cluster);
         } else {
@@ -157,8 +158,15 @@ impl Server {
             self.close_port.cancel();
             return outcome;
         }
-        self.stop().await;
-        outcome
+        let fatal = self.node.consensus.fatal();
+        tokio::select! {
+            biased;
+            fatal = fatal => {
+                error!(%fatal, "the process ends while it stops");
+                Err(fatal)
+            }
+            () = self.stop() => Ok(()),
+        }
     }
 
     async fn stop(self) {

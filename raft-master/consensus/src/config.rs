@@ -33,6 +33,9 @@ pub struct ConsensusConfig {
     pub request_timeout: Duration,
     /// A log append that takes longer ends the process: a leader that cannot write must not stay leader.
     pub append_bound: Duration,
+    /// Ends the process with this exit code, when it has not ended a few seconds after a fatal error. Called on a thread
+    /// that waits for nothing. `None` where the process is not this member's alone.
+    pub last_resort: Option<fn(u8)>,
     /// A snapshot is made after so many log entries.
     pub snapshot_every: u64,
     /// So many entries stay in the log behind a snapshot, for followers that lag a little.
@@ -60,6 +63,7 @@ impl ConsensusConfig {
             peer_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(5),
             append_bound: Duration::from_secs(10),
+            last_resort: None,
             snapshot_every: 5000,
             log_keep: 1000,
             max_command: 1 << 20,

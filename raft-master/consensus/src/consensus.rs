@@ -39,8 +39,8 @@ use crate::{
 const SNAPSHOT_DEADLINE: Duration = Duration::from_secs(60);
 /// Deadline of an admission, which waits for the new member to catch up.
 pub(crate) const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
-/// Each step of a shutdown may take this long; a hung disk must not keep the process alive.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// A shutdown may take this long as a whole: a hung disk must not keep the process alive.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A committed command's outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,8 +118,9 @@ impl<M: Machine> Consensus<M> {
             Some(FatalError::Incompatible(text)) => StartError::Refused(text),
             _ => StartError::Engine(error.to_string()),
         })?;
-        let watchdog = Watchdog::start(store.watches(), config.append_bound, fatality.clone())
-            .map_err(|error| StartError::io("starting the watchdog", error))?;
+        let watchdog =
+            Watchdog::start(store.watches(), config.append_bound, fatality.clone(), config.last_resort)
+                .map_err(|error| StartError::io("starting the watchdog", error))?;
 
         let stop = CancellationToken::new();
         let (leadership_task, leadership) = leadership::follow(
@@ -159,10 +160,11 @@ impl<M: Machine> Consensus<M> {
         let silencing = {
             let (stop, fatality, raft) = (stop.clone(), fatality.clone(), raft.clone());
             async move {
-                if stop.run_until_cancelled(fatality.wait()).await.is_some() {
+                if let Some(error) = stop.run_until_cancelled(fatality.wait()).await {
                     // However slowly the process ends: the others need not wait for it to elect another leader.
                     raft.runtime_config().heartbeat(false);
                     raft.runtime_config().elect(false);
+                    tracing::error!(%error, "this member must end");
                 }
             }
         };
@@ -326,22 +328,23 @@ impl<M: Machine> Consensus<M> {
         self.inner.fatality.wait()
     }
 
-    /// Stops everything and waits for it, within bounds. Hand leadership over first. Repeating is harmless.
+    /// Stops everything and waits for it, a few seconds at most. Hand leadership over first. Repeating is harmless.
     pub async fn shutdown(&self) {
         let inner = &self.inner;
+        let until = tokio::time::Instant::now() + STOP_DEADLINE;
         if inner.stopped.swap(true, Ordering::AcqRel) {
             return;
         }
         inner.room.close();
         inner.stop.cancel();
-        match tokio::time::timeout(STOP_DEADLINE, inner.raft.shutdown()).await {
+        match tokio::time::timeout_at(until, inner.raft.shutdown()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the consensus engine had panicked"),
             Err(_) => tracing::warn!("the consensus engine did not stop in time"),
         }
         let tasks = std::mem::take(&mut *inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for mut task in tasks {
-            if tokio::time::timeout(STOP_DEADLINE, &mut task).await.is_err() {
+            if tokio::time::timeout_at(until, &mut task).await.is_err() {
                 tracing::warn!("a task did not stop in time");
                 task.abort();
             }
@@ -352,7 +355,7 @@ impl<M: Machine> Consensus<M> {
             drop(this.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take());
             this.identity.release();
         });
-        if tokio::time::timeout(STOP_DEADLINE, closing).await.is_err() {
+        if tokio::time::timeout_at(until, closing).await.is_err() {
             tracing::warn!("the log did not close in time; the disk hangs");
         }
     }

@@ -16,12 +16,12 @@ impl Fatality {
         Self::default()
     }
 
-    /// Records a fatal error, unless there is one already.
+    /// Records a fatal error, unless there is one already. Writes no log line: the disk of the log may be the one that
+    /// hangs, and nothing may wait for it before everybody knows.
     pub fn raise(&self, error: FatalError) {
         self.first.send_if_modified(|first| {
             let news = first.is_none();
             if news {
-                tracing::error!(%error, "this member must end");
                 *first = Some(error);
             }
             news

@@ -1,9 +1,20 @@
 //! Planned stops, lost majorities, refused directories.
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use dm_proto::pb::{ListMemberRequest, OfflineMemberRequest};
+use dm_proto::pb::{ListMemberRequest, OfflineMemberRequest, members};
 
-use crate::{cluster::Cluster, wait::until};
+use crate::{
+    cluster::{Cluster, free_port},
+    fake_worker::FakeWorker,
+    files,
+    wait::until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn term_hands_leadership_over_and_frees_the_port() {
@@ -25,6 +36,38 @@ async fn term_hands_leadership_over_and_frees_the_port() {
         cluster.masters[stopping].restart();
         until("it to be back", || async { cluster.masters[stopping].get("/health").await }).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_hangs_does_not_keep_a_process_that_has_to_stop() {
+    const O_NONBLOCK: i32 = 0o4000;
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, client) = (folder.path().join("log"), format!("127.0.0.1:{}", free_port()));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let _reader = File::options().read(true).custom_flags(O_NONBLOCK).open(&fifo).unwrap();
+    let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_dm-master"))
+        .args(["--name", "m1", "--master-addr", &client])
+        .args(["--peer-urls", &format!("http://127.0.0.1:{}", free_port())])
+        .arg("--data-dir")
+        .arg(folder.path().join("data"))
+        .arg("--log-file")
+        .arg(&fifo)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    until("the port", || async { tokio::net::TcpStream::connect(&client).await.ok() }).await;
+    // Nobody reads the log: the next line hangs, as on a dead disk.
+    let mut filler = File::options().write(true).custom_flags(O_NONBLOCK).open(&fifo).unwrap();
+    while filler.write(&[b'x'; 512]).is_ok() {}
+    while filler.write(b"x").is_ok() {}
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let status = until("the end of the process", || {
+        let ended = child.try_wait().unwrap();
+        async move { ended }
+    })
+    .await;
+    assert_eq!(status.code(), Some(3), "by force, and it says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +153,60 @@ async fn an_emptied_directory_is_refused_with_its_own_exit_code() {
     cluster.masters[victim].restart();
     let status = cluster.masters[victim].ended().await;
     assert_eq!(status.code(), Some(78), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_master_is_shown_as_not_alive_and_delays_nobody() {
+    let cluster = Cluster::start(3).await;
+    let (leader, frozen) = (cluster.leader().await, cluster.follower().await);
+    let rpc = cluster.masters[leader].rpc().await.unwrap();
+    cluster.masters[frozen].signal("-STOP");
+    let name = format!("m{}", frozen + 1);
+    // Any answer that is quick will do: a busy machine may make a single one slow.
+    until("a quick answer that shows it", || {
+        let asked = Instant::now();
+        let (mut rpc, name) = (rpc.clone(), name.clone());
+        async move {
+            let request = ListMemberRequest { master: true, ..Default::default() };
+            let answer = rpc.list_member(request).await.ok()?.into_inner();
+            let masters = answer.members.into_iter().find_map(|section| match section.member {
+                Some(members::Member::Master(list)) => Some(list.masters),
+                _ => None,
+            })?;
+            let dead: Vec<&str> = masters.iter().filter(|m| !m.alive).map(|m| m.name.as_str()).collect();
+            (dead == [name.as_str()] && asked.elapsed() < Duration::from_millis(500)).then_some(())
+        }
+    })
+    .await;
+    cluster.masters[frozen].signal("-CONT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_master_is_not_removed_while_the_rest_would_be_no_majority() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let others: Vec<usize> = (0..3).filter(|i| *i != leader).collect();
+    let (dead, live) = (others[0], others[1]);
+    cluster.masters[dead].kill9();
+    let mut rpc = cluster.masters[leader].rpc().await.unwrap();
+    let mut offline = async |master: usize| {
+        let request = OfflineMemberRequest { r#type: "master".to_owned(), name: format!("m{}", master + 1) };
+        rpc.offline_member(request).await.unwrap().into_inner()
+    };
+    // At once: a master that died a moment ago has been heard within any time limit.
+    let refused = offline(live).await;
+    assert!(!refused.result, "the change could never be committed");
+    assert!(
+        refused.msg.contains("without it the members that answer are no majority; remove the dead one first"),
+        "{}",
+        refused.msg
+    );
+    let worker = FakeWorker::join(&cluster, "w1", 101).await;
+    assert!(cluster.create_source(files::source("s1")).await.0, "writes are still accepted");
+    let removed = offline(dead).await;
+    assert!(removed.result, "{}", removed.msg);
+    assert!(cluster.create_source(files::source("s2")).await.0);
+    worker.wait_epoch_above("s2", 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

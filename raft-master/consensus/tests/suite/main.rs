@@ -5,6 +5,7 @@ mod bit_flips;
 mod cluster;
 mod crash;
 mod disk_full;
+mod disk_hung;
 mod ledger;
 mod lifecycle;
 mod membership;
