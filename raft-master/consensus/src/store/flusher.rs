@@ -3,7 +3,7 @@ use std::{
     fs::File,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
 };
 
@@ -53,11 +53,16 @@ impl Durable {
         self.file.sync_data()
     }
 
+    /// The sentinel, for as long as the guard lives.
+    pub fn sentinel(&self) -> MutexGuard<'_, Sentinel> {
+        self.sentinel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn commit(&self, tail: Option<LogId>) -> io::Result<()> {
         self.watch.time(|| {
             self.flush()?;
             match tail {
-                Some(tail) => self.sentinel.lock().unwrap_or_else(PoisonError::into_inner).raise_tail(tail),
+                Some(tail) => self.sentinel().raise_tail(tail),
                 None => Ok(()),
             }
         })

@@ -72,6 +72,9 @@ impl LogStore {
         };
         // Entries that a former life wrote but never acknowledged count as durable from now on.
         durable.flush().map_err(io)?;
+        if let Some(last) = found.last {
+            durable.sentinel().found_tail(last).map_err(io)?;
+        }
         let flusher = Flusher::start(durable).map_err(io)?;
         let store =
             Self { shared: Arc::new(Shared { trees, sentinel, state: Mutex::new(found), flusher, watches }) };

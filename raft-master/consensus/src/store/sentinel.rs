@@ -123,6 +123,15 @@ impl Sentinel {
         Ok(())
     }
 
+    /// Makes durable that the log, as it was found at a start, counts as durable up to `tail`.
+    pub fn found_tail(&mut self, tail: LogId) -> io::Result<()> {
+        if self.tail() < Some(tail) {
+            self.write_tail(Some(tail))?;
+            self.sync_tail()?;
+        }
+        Ok(())
+    }
+
     /// Makes durable that entries behind `tail` no longer count, before they are removed.
     pub fn lower_tail(&mut self, tail: Option<LogId>) -> io::Result<()> {
         if self.tail() > tail {

@@ -74,3 +74,44 @@ async fn a_reopened_store_has_everything_that_was_acknowledged() {
     store.blocking_append((62..70).map(|index| entry(3, index, 700 << 10))).await.unwrap();
     assert_eq!(store.limited_get_log_entries(62, 70).await.unwrap().len(), 2);
 }
+
+/// Removes what a damaged page would: the entries behind `last`, as if they had never been.
+async fn drop_behind(path: &std::path::Path, last: u64) {
+    // sled lets go of its lock a moment after the store is dropped.
+    let db = crate::nodes::eventually("the log's lock", async || sled::open(path.join("log")).ok()).await;
+    let tree = db.open_tree("log").unwrap();
+    let keys: Vec<_> = tree.range((last + 1).to_be_bytes().to_vec()..).keys().map(Result::unwrap).collect();
+    assert!(!keys.is_empty());
+    for key in keys {
+        tree.remove(key).unwrap();
+    }
+    db.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_found_at_a_start_may_not_be_lost_later() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("m1");
+    let held_back = temp.path().join("sentinel");
+    {
+        let dir = DataDir::open(&path, "m1").unwrap();
+        let mut store = LogStore::open(&dir, Fatality::new()).unwrap();
+        store.blocking_append((0..10).map(|index| entry(1, index, 100))).await.unwrap();
+        std::fs::copy(path.join("sentinel"), &held_back).unwrap();
+        store.blocking_append((10..20).map(|index| entry(1, index, 100))).await.unwrap();
+        store.close();
+    }
+    // A crash: the log had reached the disk, the sentinel's tail had not.
+    std::fs::copy(&held_back, path.join("sentinel")).unwrap();
+    {
+        let dir = DataDir::open(&path, "m1").unwrap();
+        let mut store = LogStore::open(&dir, Fatality::new()).unwrap();
+        // From here on the engine tells others that it has these.
+        assert_eq!(store.get_log_state().await.unwrap().last_log_id, Some(log_id(1, 19)));
+        store.close();
+    }
+    drop_behind(&path, 14).await;
+    let dir = DataDir::open(&path, "m1").unwrap();
+    let refused = LogStore::open(&dir, Fatality::new()).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("entry 19 was acknowledged"), "{refused}");
+}
