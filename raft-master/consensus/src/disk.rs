@@ -1,9 +1,32 @@
-//! Small durable file operations.
+//! Small file operations: durable, and closed to others.
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
+
+/// Access for the owner alone: log and snapshots hold the passwords of sources and targets.
+const PRIVATE: u32 = 0o700;
+
+/// Makes a folder that is closed to others, unless it is there already.
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(PRIVATE).create(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+/// Closes a folder to others.
+pub fn close_to_others(dir: &Path) -> io::Result<()> {
+    match fs::metadata(dir)?.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => fs::set_permissions(dir, Permissions::from_mode(PRIVATE)),
+    }
+}
 
 /// Makes the names in a folder durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {

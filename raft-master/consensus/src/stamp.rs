@@ -52,10 +52,14 @@ impl DataDir {
             let what = format!("{what} {}", path.display());
             move |error: io::Error| StartError::io(what, error)
         };
-        fs::create_dir_all(path).map_err(io("making the data directory"))?;
+        disk::make_private_dir(path).map_err(io("making the data directory"))?;
         let lock = File::create(path.join("lock")).map_err(io("locking the data directory"))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StartError::InUse(path.display().to_string()))?;
+        if let Err(error) = disk::close_to_others(path) {
+            // A mounted volume may belong to somebody else; the folders in it are ours.
+            tracing::warn!(path = %path.display(), %error, "the data directory stays open to other users");
+        }
         let text = match fs::read(path.join(STAMP)) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -87,6 +91,9 @@ impl DataDir {
             if !path.join(part).exists() {
                 return Err(refused(format!("`{part}` is gone")));
             }
+        }
+        for part in ["log", "snapshots"] {
+            disk::close_to_others(&path.join(part)).map_err(io("closing to other users a folder of"))?;
         }
         Ok(Self { path: path.to_owned(), stamp, lock: Some(lock) })
     }
@@ -175,6 +182,8 @@ fn write_stamp(path: &Path, stamp: &Stamp) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -194,6 +203,20 @@ mod tests {
         assert!(matches!(DataDir::open(dir.path(), "m1"), Err(StartError::Refused(_))));
         fs::remove_file(dir.path().join(STAMP)).unwrap();
         assert!(matches!(DataDir::open(dir.path(), "m1"), Err(StartError::Refused(_))));
+    }
+
+    #[test]
+    fn passwords_are_closed_to_other_users_also_in_a_directory_of_an_older_version() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("new").join("m1");
+        let mode = |part: &str| fs::metadata(path.join(part)).unwrap().permissions().mode() & 0o777;
+        drop(DataDir::open(&path, "m1").unwrap());
+        assert_eq!(["", "log", "snapshots"].map(mode), [0o700; 3]);
+        for part in ["", "log", "snapshots"] {
+            fs::set_permissions(path.join(part), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        drop(DataDir::open(&path, "m1").unwrap());
+        assert_eq!(["", "log", "snapshots"].map(mode), [0o700; 3]);
     }
 
     #[test]

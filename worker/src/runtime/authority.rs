@@ -1,13 +1,15 @@
 //! What this worker has obeyed: the greatest (term, revision) of one cluster, kept over restarts.
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Mutex,
 };
 
 use dm_proto::worker::Authority;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 const FILE_NAME: &str = "authority.json";
 
@@ -47,7 +49,7 @@ pub struct AuthorityStore {
 impl AuthorityStore {
     /// Reads the store of a data-dir, which is created when absent.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(data_dir)?;
+        make_private(data_dir)?;
         let path = data_dir.join(FILE_NAME);
         let state = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
@@ -102,6 +104,24 @@ impl AuthorityStore {
     }
 }
 
+/// Makes a data-dir that is closed to other users, or closes one that is there.
+fn make_private(data_dir: &Path) -> io::Result<()> {
+    const PRIVATE: u32 = 0o700;
+    if !data_dir.is_dir() {
+        if let Some(parent) = data_dir.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        return DirBuilder::new().mode(PRIVATE).create(data_dir);
+    }
+    if fs::metadata(data_dir)?.permissions().mode() & 0o077 != 0
+        && let Err(error) = fs::set_permissions(data_dir, Permissions::from_mode(PRIVATE))
+    {
+        // A mounted volume may belong to somebody else.
+        warn!(path = %data_dir.display(), %error, "the data-dir stays open to other users");
+    }
+    Ok(())
+}
+
 /// Writes beside, syncs, renames, syncs the folder: after a crash the file is the old or the new one, whole.
 fn store(path: &Path, value: &Stored) -> io::Result<()> {
     let beside = path.with_extension("json.new");
@@ -138,6 +158,18 @@ mod tests {
         assert!(matches!(store.admit(Some(&authority("d", 9, 9))), Err(Refused::ForeignCluster { .. })));
         assert!(matches!(store.admit(None), Err(Refused::Missing)));
         assert_eq!(store.seen(), Some(authority("c", 3, 4)));
+    }
+
+    #[test]
+    fn a_data_dir_is_closed_to_other_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new").join("w1");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        AuthorityStore::open(&path).unwrap();
+        assert_eq!(mode(), 0o700);
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        AuthorityStore::open(&path).unwrap();
+        assert_eq!(mode(), 0o700);
     }
 
     #[test]
