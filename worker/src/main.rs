@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use dm_worker::runtime::{Args, init_logging, run};
+use dm_worker::runtime::{Args, LAST_RESORT, init_logging, run, watch_signals};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -29,5 +29,10 @@ fn start(args: &Args) -> anyhow::Result<()> {
     init_logging(&settings.log)?;
     #[cfg(feature = "test-switches")]
     dm_worker::test_switches::install(&settings.name)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+    let stop = watch_signals(LAST_RESORT, || std::process::exit(1))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run(settings, stop));
+    // A thread that hangs, on a disk or on a name server, must not keep the process: what has to be waited for has been.
+    runtime.shutdown_background();
+    result
 }

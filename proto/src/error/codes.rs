@@ -425,6 +425,12 @@ codes! {
     Internal 51020 "functional" Internal High Fatal,
         "Something that must never be was found; going on could damage data.",
         "Please report it with the log.";
+    WorkerNameInDoubt 51021 "dm-master" Internal Medium Retryable,
+        "A new leader does not know yet whether the worker that has this name still runs.",
+        "Nothing: the worker registers again by itself.";
+    AssignmentTooLarge 51022 "dm-master" Internal High NeedsPerson,
+        "What one worker has to do is larger than a message may be.",
+        "Please start more workers, or stop some tasks; rules of a task count once for each of its sources.";
 }
 
 #[cfg(test)]

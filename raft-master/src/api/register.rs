@@ -12,8 +12,10 @@ use tracing::info;
 use super::{INCARNATION, desk::Desk, forward::Call};
 use crate::problem::Problem;
 
-/// A worker that was just killed may look alive for so long.
+/// A worker that was just killed may look alive for so long, and one that a new leader has just begun to look for may
+/// look like nothing at all.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Commits the registration; the leader then dials the worker.
 pub async fn handle(
@@ -44,11 +46,16 @@ async fn register(desk: &Desk, call: &Call, request: RegisterWorkerRequest) -> R
     }
     let known = desk.state(|state| state.workers.get(&request.name).cloned());
     let other = known.filter(|w| w.address != request.address && w.incarnation != incarnation);
-    if let Some(other) = other
-        && stays_live(desk, &request.name).await
-    {
-        let message = format!("dm-worker with name {} already exists at {}", request.name, other.address);
-        return Err(Error::new(Code::WorkerNameTaken, message).into());
+    if let Some(other) = other {
+        let holder = format!("dm-worker with name {} already exists at {}", request.name, other.address);
+        match holder_of(desk, &request.name).await {
+            Holder::Gone => {}
+            Holder::Lives => return Err(Error::new(Code::WorkerNameTaken, holder).into()),
+            Holder::Unknown => {
+                let message = format!("{holder}, and it is not known yet whether it still runs");
+                return Err(Error::new(Code::WorkerNameInDoubt, message).into());
+            }
+        }
     }
     let done = desk
         .propose(Body::RegisterWorker(RegisterWorker {
@@ -63,17 +70,33 @@ async fn register(desk: &Desk, call: &Call, request: RegisterWorkerRequest) -> R
     Ok(())
 }
 
-/// Whether the process that has the name is alive, and goes on being it.
-async fn stays_live(desk: &Desk, worker: &str) -> bool {
+/// The process that has a name.
+enum Holder {
+    Gone,
+    Lives,
+    /// Neither heard of nor silent for a lease. Until then its name is not given away: its sources would move for nothing.
+    Unknown,
+}
+
+/// What the process that has the name is like, after a second look.
+async fn holder_of(desk: &Desk, worker: &str) -> Holder {
     let until = tokio::time::Instant::now() + SECOND_LOOK;
     let mut observed = desk.tenure.roster.changes();
+    // One that registered a moment ago may not be in the roster, and would pass for dead.
+    desk.state(|state| desk.tenure.roster.follow(state, Instant::now()));
     loop {
         observed.mark_unchanged();
-        if desk.tenure.roster.condition(worker, Instant::now()) != Condition::Live {
-            return false;
+        let holder = match desk.tenure.roster.condition(worker, Instant::now()) {
+            Condition::Dead | Condition::Released => return Holder::Gone,
+            Condition::Live | Condition::Leaving => Holder::Lives,
+            Condition::Unknown => Holder::Unknown,
+        };
+        let now = tokio::time::Instant::now();
+        if now >= until {
+            return holder;
         }
-        if tokio::time::timeout_at(until, observed.changed()).await.is_err() {
-            return true;
-        }
+        // The tick looks at what changes without an observation: the end of a lease.
+        let tick = (now + TICK).min(until);
+        let _ = tokio::time::timeout_at(tick, observed.changed()).await;
     }
 }

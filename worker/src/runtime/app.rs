@@ -2,25 +2,24 @@
 use std::{net::ToSocketAddrs, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use dm_proto::config::WorkerConfig;
 
-use super::{AuthorityStore, Process, registration::register};
+use super::{AuthorityStore, Process, registration::stay_registered};
 use crate::{metrics::Metrics, server, source::SourceManager};
 
 /// Everything is drained within this at a planned stop; the port is free at most this much later.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+/// A planned stop takes no longer than this, whatever hangs: more than all its steps.
+pub const LAST_RESORT: Duration = Duration::from_secs(20);
 /// The last report has this long to reach the leader.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Runs the worker until a signal ends it.
-pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
+/// Runs the worker until it is told to stop.
+pub async fn run(settings: WorkerConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let authority = AuthorityStore::open(&settings.data_dir)
         .with_context(|| format!("data-dir {}", settings.data_dir.display()))?;
     // An empty host listens everywhere.
@@ -45,19 +44,23 @@ pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
     );
     let mut serving = tokio::spawn(server::serve(Arc::clone(&process), listener));
     let mut manager = tokio::spawn(SourceManager::new(Arc::clone(&process), process.assignments()).run());
-    let registering = tokio::spawn({
+    let mut registering = tokio::spawn({
         let process = Arc::clone(&process);
-        async move { register(&process).await }
+        async move { stay_registered(&process).await }
     });
 
     // A process that reports and does nothing would keep its sources from everybody else.
     let result = tokio::select! {
-        result = until_end(&process, registering) => result,
+        () = stop.cancelled() => Ok(()),
+        // It ends only when the masters refuse this worker.
+        refused = &mut registering => refused.map_err(Into::into).and_then(|refused| refused.map_err(Into::into)),
         ended = &mut manager => return Err(anyhow!("the source manager broke: {ended:?}")),
         ended = &mut serving => return Err(anyhow!("the port was lost: {ended:?}")),
     };
 
+    info!("stopping");
     process.shutdown.cancel();
+    registering.abort();
     if timeout(STOP_DEADLINE, manager).await.is_err() {
         warn!("subtasks did not end in time");
     }
@@ -71,28 +74,4 @@ pub async fn run(settings: WorkerConfig) -> anyhow::Result<()> {
     }
     info!("dm-worker has ended");
     result
-}
-
-/// A signal, or a refusal of the masters.
-async fn until_end(
-    process: &Arc<Process>,
-    mut registering: tokio::task::JoinHandle<Result<(), super::registration::Rejected>>,
-) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut hup = signal(SignalKind::hangup())?;
-    let mut registered = false;
-    loop {
-        tokio::select! {
-            _ = term.recv() => { info!(signal = "TERM", "stopping"); break }
-            _ = int.recv() => { info!(signal = "INT", "stopping"); break }
-            _ = hup.recv() => { info!(signal = "HUP", "stopping"); break }
-            () = process.shutdown.cancelled() => break,
-            joined = &mut registering, if !registered => { joined??; registered = true; }
-        }
-    }
-    if !registered {
-        registering.abort();
-    }
-    Ok(())
 }

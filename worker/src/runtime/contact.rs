@@ -49,9 +49,41 @@ impl Contact {
         }
     }
 
+    /// Returns once no leader has been heard for so long, counted from now at the earliest.
+    pub async fn silent_for(&self, bound: Duration) {
+        let from = Instant::now();
+        loop {
+            let silence = self.state.borrow().last.max(from).elapsed();
+            if silence >= bound {
+                return;
+            }
+            tokio::time::sleep(bound - silence).await;
+        }
+    }
+
     /// True when no leader was heard for longer than the grace.
     pub fn lost(&self) -> bool {
         let state = *self.state.borrow();
         !state.grace.is_zero() && state.last.elapsed() > state.grace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_counts_from_the_last_message_and_from_the_question() {
+        let contact = Contact::default();
+        let bound = Duration::from_millis(200);
+        let begun = Instant::now();
+        let silence = contact.silent_for(bound);
+        contact.heard();
+        silence.await;
+        let first = begun.elapsed();
+        assert!(first >= bound, "{first:?}");
+        // Asked again, it does not return at once: a worker that is not dialled does not register in a loop.
+        contact.silent_for(bound).await;
+        assert!(begun.elapsed() >= first + bound);
     }
 }

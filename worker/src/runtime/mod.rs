@@ -7,11 +7,13 @@ mod contact;
 mod logging;
 mod process;
 mod registration;
+mod signals;
 
-pub use app::run;
+pub use app::{LAST_RESORT, run};
 pub use args::Args;
 pub use authority::{AuthorityStore, Refused};
 pub use board::Board;
 pub use contact::Contact;
 pub use logging::init as init_logging;
 pub use process::Process;
+pub use signals::watch as watch_signals;

@@ -1,7 +1,10 @@
 //! Makes this process known to the masters.
 use std::{sync::Arc, time::Duration};
 
-use dm_proto::pb::{RegisterWorkerRequest, master_client::MasterClient};
+use dm_proto::{
+    error::Code,
+    pb::{RegisterWorkerRequest, master_client::MasterClient},
+};
 use tonic::{Request, transport::Endpoint};
 use tracing::{info, warn};
 
@@ -23,8 +26,25 @@ pub struct Rejected {
     answer: String,
 }
 
+/// Without a word of a leader for so long the registration is repeated: the worker may have been removed while it was
+/// cut off (`offline-member`), and nobody would ever dial it again. The masters take a repetition for what it is.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Registers, and registers again whenever no leader is heard; returns when the process stops or is refused.
+pub async fn stay_registered(process: &Arc<Process>) -> Result<(), Rejected> {
+    loop {
+        register(process).await?;
+        tokio::select! {
+            () = process.contact.silent_for(AGAIN_AFTER) => {
+                warn!(silence_s = AGAIN_AFTER.as_secs(), "no leader is heard: registering again");
+            }
+            () = process.shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
 /// Tries all `join` addresses in turn until one master accepts; returns early when the process stops.
-pub async fn register(process: &Arc<Process>) -> Result<(), Rejected> {
+async fn register(process: &Arc<Process>) -> Result<(), Rejected> {
     let mut failures: u32 = 0;
     loop {
         for address in &process.settings.join {
@@ -72,12 +92,7 @@ async fn register_at(process: &Process, address: &str) -> Result<(), Attempt> {
         Ok(answer) if answer.get_ref().result => Ok(()),
         Ok(answer) => {
             let text = answer.into_inner().msg;
-            // A group without a leader is no refusal of this worker.
-            if text.contains("38043") || text.to_lowercase().contains("leader") {
-                Err(Attempt::Failed(text))
-            } else {
-                Err(Attempt::Rejected(text))
-            }
+            if is_passing(&text) { Err(Attempt::Failed(text)) } else { Err(Attempt::Rejected(text)) }
         }
         Err(status) => match status.code() {
             tonic::Code::AlreadyExists | tonic::Code::InvalidArgument | tonic::Code::PermissionDenied => {
@@ -88,9 +103,28 @@ async fn register_at(process: &Process, address: &str) -> Result<(), Attempt> {
     }
 }
 
+/// Whether the answer may be another one in a moment: a group without a leader, or with one that does not know yet whether
+/// the former process of this name still runs.
+fn is_passing(answer: &str) -> bool {
+    let has = |code: Code| answer.contains(&format!("code={}:", code.entry().number));
+    has(Code::NotLeader) || has(Code::WorkerNameInDoubt) || answer.to_lowercase().contains("leader")
+}
+
 /// The first failures one by one, later ones seldom: a cluster that starts is no reason to fill the log.
 fn log_failure(failures: u32, address: &str, reason: &str) {
     if failures < 3 || failures.is_multiple_of(30) {
         warn!(master = %address, reason, "registration did not succeed yet");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_for_good_ends_the_worker() {
+        assert!(is_passing(&Code::WorkerNameInDoubt.error("x").to_string()));
+        assert!(is_passing(&Code::NotLeader.error("x").to_string()));
+        assert!(!is_passing(&Code::WorkerNameTaken.error("x").to_string()));
     }
 }
