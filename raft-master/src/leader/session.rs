@@ -4,14 +4,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dm_proto::worker::{
-    Assignment, Authority, Down, Ping, Up, down, up, worker_session_client::WorkerSessionClient,
+use dm_proto::{
+    error::Code,
+    worker::{Assignment, Authority, Down, Ping, Up, down, up, worker_session_client::WorkerSessionClient},
 };
+use prost::Message;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Streaming, transport::Channel};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{assignment::assignment, dial, dial::DialError, tenure::Tenure};
 use crate::node::Node;
@@ -54,7 +56,10 @@ enum Ended {
 #[derive(Default)]
 struct Sent {
     assignment: Option<Assignment>,
+    /// Of the last assignment, sent or too large to be; 0 = none yet.
     revision: u64,
+    /// Bytes of the last assignment, when it could not be sent.
+    too_large: usize,
     /// Log index of the state last looked at.
     computed: u64,
     pings: u64,
@@ -241,9 +246,22 @@ impl Session {
             authority: Some(self.authority(index)),
             body: Some(down::Body::Assignment(wanted.clone())),
         };
+        let bytes = message.encoded_len();
+        if bytes > MAX_MESSAGE_BYTES {
+            // Sent, it would break the session: the worker would pass for dead, and the next one would get it. So it goes
+            // on with what it has been told, and commands that wait for it say that they wait in vain.
+            sent.computed = index;
+            sent.revision = index;
+            if sent.too_large != bytes {
+                sent.too_large = bytes;
+                error!(worker = %self.worker, error = %too_large(bytes), "assignment not sent");
+            }
+            return;
+        }
         if down.try_send(message).is_ok() {
             debug!(worker = %self.worker, revision = index, sources = wanted.sources.len(), "assignment sent");
             sent.assignment = Some(wanted);
+            sent.too_large = 0;
             sent.revision = index;
             sent.computed = index;
             roster.assigned(&self.worker, self.incarnation, index, Some(index));
@@ -252,7 +270,7 @@ impl Session {
 
     fn send_ping(&self, down: &mpsc::Sender<Down>, sent: &mut Sent) {
         let due = sent.last_ping.is_none_or(|at| at.elapsed() >= self.node.settings.timing.ping);
-        if !due || sent.assignment.is_none() || !self.node.consensus.quorum_fresh() {
+        if !due || sent.revision == 0 || !self.node.consensus.quorum_fresh() {
             return;
         }
         let ping = Ping { id: sent.pings + 1 };
@@ -268,4 +286,9 @@ impl Session {
     fn authority(&self, revision: u64) -> Authority {
         Authority { cluster_id: self.tenure.cluster_id.clone(), term: self.tenure.term, revision }
     }
+}
+
+fn too_large(bytes: usize) -> dm_proto::error::Error {
+    let message = format!("the assignment has {bytes} bytes, and a message may have {MAX_MESSAGE_BYTES}");
+    Code::AssignmentTooLarge.error(message)
 }

@@ -45,6 +45,8 @@ pub struct Script {
     pub leaving: bool,
     /// Subtasks never get beyond New.
     pub hold: bool,
+    /// Pings that were heard.
+    pub pings: u64,
     /// Meta stages that were seen committed, in order.
     pub metas: Vec<MetaStage>,
 }
@@ -234,6 +236,7 @@ impl WorkerSession for Service {
                             script.take(authority, a, this.incarnation);
                         }
                         Some((_, Some(down::Body::Ping(ping)))) => {
+                            script.pings += 1;
                             answers.push(up::Body::Pong(Pong { id: ping.id }));
                         }
                         _ => {}
