@@ -5,12 +5,13 @@ use dm_proto::{
     error::{Code, Error},
     pb::{CommonWorkerResponse, OperateTaskRequest, OperateTaskResponse, TaskOp},
     raft::{RemoveSubtasks, SetStage, command::Body},
-    worker::Stage,
+    worker::{MetaStage, Stage},
 };
+use dm_state::Binding;
 use tracing::info;
 
 use super::{
-    desk::Desk,
+    desk::{Desk, subtask_report},
     forward::Call,
     wait::{Expected, wait_for},
 };
@@ -61,7 +62,12 @@ async fn operate(
         // The first attempt stopped them, and its answer was lost.
         let (there, gone) = stopped_before(desk, &request);
         let index = desk.node.state(|_, index| index);
-        let gone = gone.into_iter().map(|id| (id, Expected::Stopped { index })).collect();
+        // What was known of the writers went with the answer that was lost.
+        let stopped = |id: String| {
+            let writer = desk.binding(&id);
+            (id, Expected::Stopped { index, writer })
+        };
+        let gone = gone.into_iter().map(stopped).collect();
         rows = wait_for(desk, task, gone, desk.node.settings.timing.rpc).await?;
         if there.is_empty() {
             return Ok(rows);
@@ -74,8 +80,10 @@ async fn operate(
         TaskOp::Resume => set_stage(desk, task, &sources, Stage::Running).await?,
         _ => {
             let remove = RemoveSubtasks { task: task.clone(), sources: sources.clone() };
+            let writers: Vec<Option<Binding>> = sources.iter().map(|id| writer(desk, task, id)).collect();
             let index = desk.propose(Body::RemoveSubtasks(remove)).await?.index;
-            sources.iter().map(|id| (id.clone(), Expected::Stopped { index })).collect()
+            let expected = |(id, writer): (&String, _)| (id.clone(), Expected::Stopped { index, writer });
+            sources.iter().zip(writers).map(expected).collect()
         }
     };
     info!(%task, op = op.as_str_name(), ?sources, "task is operated");
@@ -115,6 +123,23 @@ fn sources(desk: &Desk, request: &OperateTaskRequest) -> Result<Vec<String>, Pro
         true => all,
         false => request.sources.clone(),
     })
+}
+
+/// The process that alone can write for a subtask: the owner, once it has taken over. A new one may not have yet, and
+/// then a former owner, cut off from the masters, still writes.
+fn writer(desk: &Desk, task: &str, source: &str) -> Option<Binding> {
+    let binding = desk.binding(source)?;
+    let created = desk.state(|state| {
+        let subtask = state.tasks.get(task).and_then(|t| t.subtasks.get(source));
+        subtask.is_some_and(|s| s.meta == MetaStage::MetaCreated)
+    });
+    // Before the target's rows exist nobody has written anything.
+    let taken_over = !created || {
+        let seen = desk.owner(&binding)?;
+        let report = subtask_report(&seen, source, binding.epoch, task);
+        report.is_some_and(|r| matches!(r.stage(), Stage::Running | Stage::Paused | Stage::Finished))
+    };
+    taken_over.then_some(binding)
 }
 
 async fn set_stage(

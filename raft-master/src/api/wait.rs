@@ -6,6 +6,7 @@ use dm_proto::{
     pb::CommonWorkerResponse,
     worker::Stage,
 };
+use dm_state::Binding;
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -34,6 +35,9 @@ pub enum Expected {
     Stopped {
         /// Log index of the command.
         index: u64,
+        /// The only process that could write when the command was given; none when that was not certain. When another
+        /// one answers, it knows nothing of the subtask, and the former may not have been told.
+        writer: Option<Binding>,
     },
 }
 
@@ -95,15 +99,19 @@ fn judge(
     desk: &Desk,
     task: &str,
     source: &str,
-    binding: &dm_state::Binding,
+    binding: &Binding,
     expected: &Expected,
 ) -> Option<CommonWorkerResponse> {
     let report = subtask_report(seen, source, binding.epoch, task);
     let worker = &binding.worker;
     match expected {
-        Expected::Stopped { index } => {
+        Expected::Stopped { index, writer } => {
             let gone = report.is_none_or(|r| r.released);
-            (gone && seen.obeys(desk.tenure.term, *index)).then(|| good(source, worker))
+            let told = writer.as_ref() == Some(binding);
+            (gone && seen.obeys(desk.tenure.term, *index)).then(|| match told {
+                true => good(source, worker),
+                false => row(true, not_told(writer.as_ref()), source, worker),
+            })
         }
         Expected::Running { revision, resume_serial } => {
             let report =
@@ -128,4 +136,12 @@ fn judge(
             })
         }
     }
+}
+
+fn not_told(writer: Option<&Binding>) -> String {
+    let who = writer.map_or("a former worker".to_owned(), |b| format!("the former worker {}", b.worker));
+    format!(
+        "stopped, but {who} of this source could not be told: unless its process has ended, it may go on writing to the \
+         target until a master reaches it again, or `master-loss-grace` is over"
+    )
 }

@@ -159,3 +159,87 @@ async fn frozen_leader_is_replaced_and_says_nothing_after_it_thaws() {
         assert!(s.stale.is_empty(), "a leader without a quorum says nothing: {:?}", s.stale);
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_the_writing_worker_was_not_told_of_says_so() {
+    let cluster = Cluster::start(1).await;
+    let one = FakeWorker::join(&cluster, "w1", 101).await;
+    with_a_running_task(&cluster).await;
+    let two = FakeWorker::join(&cluster, "w2", 102).await;
+    let first = one.epoch("s1").unwrap();
+    // Cut off from the masters; for all they know it goes on writing.
+    one.with(|s| s.silent = true);
+    let stopped = cluster.operate(TaskOp::Delete, "t1").await;
+    let row = &stopped.sources[0];
+    assert!(stopped.result && row.result && row.worker == "w2", "{stopped:?}");
+    assert!(row.msg.contains("the former worker w1 of this source could not be told"), "{stopped:?}");
+    assert!(two.epoch("s1").unwrap() > first);
+    // The new owner runs the next task itself: nothing to say.
+    one.with(|s| s.silent = false);
+    let answer = cluster.start_task(files::task("t2", &["s1"]), &[]).await;
+    assert!(answer.result && answer.sources[0].result, "{answer:?}");
+    let stopped = cluster.operate(TaskOp::Delete, "t2").await;
+    assert!(stopped.sources[0].result && stopped.sources[0].msg.is_empty(), "{stopped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_leader_gives_no_name_away_before_a_lease_has_passed() {
+    let mut cluster = Cluster::start(1).await;
+    let frozen = FakeWorker::join(&cluster, "w1", 101).await;
+    frozen.with(|s| s.silent = true);
+    cluster.masters[0].kill9();
+    let restarted = Instant::now();
+    cluster.masters[0].restart();
+    cluster.leader().await;
+    let other = FakeWorker::start("w1", None, 999);
+    until("the name to be free", || async {
+        let answer = other.register(&cluster).await;
+        assert!(
+            answer.result || answer.msg.contains("code=51021"),
+            "the worker has to try again: {answer:?}"
+        );
+        answer.result.then_some(())
+    })
+    .await;
+    let took = restarted.elapsed();
+    assert!(took >= Duration::from_secs(3), "a lease had not passed: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_that_no_message_can_hold_moves_nobody() {
+    let mut cluster = Cluster::start(1).await;
+    let one = FakeWorker::join(&cluster, "w1", 101).await;
+    let names: Vec<String> = (0..75).map(|i| format!("s{i:02}")).collect();
+    for name in &names {
+        assert!(cluster.create_source(files::source(name)).await.0);
+    }
+    until("all sources", || async { one.with(|s| s.assignment.sources.len() == 75).then_some(()) }).await;
+    let two = FakeWorker::join(&cluster, "w2", 102).await;
+    // 75 times 950 kB: more than the 64 MiB of a message.
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let task = format!("{}# {}\n", files::task("t1", &all), "x".repeat(950_000));
+    let mut rpc = cluster.masters[0].rpc().await.unwrap();
+    let starting = tokio::spawn(async move {
+        let request = dm_proto::pb::StartTaskRequest { task, ..Default::default() };
+        rpc.start_task(request).await.map(|answer| answer.into_inner().result)
+    });
+    until("the log to say it", || async { cluster.logs().contains("code=51022").then_some(()) }).await;
+    stays(&one, &two).await;
+    // A new leader, whose first assignment is too large.
+    cluster.masters[0].kill9();
+    let _ = starting.await.unwrap();
+    cluster.masters[0].restart();
+    cluster.leader().await;
+    stays(&one, &two).await;
+    // The way out.
+    let stopped = cluster.operate(TaskOp::Delete, "t1").await;
+    assert!(stopped.result && stopped.sources.iter().all(|row| row.result), "{stopped:?}");
+    assert!(one.with(|s| s.assignment.sources.len() == 75 && s.assignment.sources[0].subtasks.is_empty()));
+}
+
+/// For more than two leases' worth of pings the first keeps all and the second gets nothing.
+async fn stays(one: &FakeWorker, two: &FakeWorker) {
+    let pings = one.with(|s| s.pings);
+    until("pings", || async { one.with(|s| s.pings >= pings + 14).then_some(()) }).await;
+    assert!(two.with(|s| s.epochs.is_empty()), "{:?}", two.with(|s| s.epochs.clone()));
+}

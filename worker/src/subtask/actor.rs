@@ -24,7 +24,31 @@ const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 type RunResult = Result<UnitEnd, Failure>;
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// The units.
+    Units,
+    /// Only a take-over, so that no former owner can write any more.
+    Fence,
+}
+
+impl Work {
+    /// What this wish needs from an owner who has taken over up to the epoch `taken_over`.
+    fn of(wish: &Desired, taken_over: u64) -> Option<Self> {
+        match wish.stage {
+            Stage::Running => Some(Self::Units),
+            // Before the rows exist nobody has been allowed to write anything.
+            Stage::Paused if wish.meta == MetaStage::MetaCreated && taken_over < wish.epoch => {
+                Some(Self::Fence)
+            }
+            _ => None,
+        }
+    }
+}
+
 struct Run {
+    work: Work,
     desired: Desired,
     drain: CancellationToken,
     handle: JoinHandle<RunResult>,
@@ -39,6 +63,8 @@ pub struct SubtaskActor {
     wish: watch::Receiver<Option<Desired>>,
     status: Arc<SubtaskStatus>,
     run: Option<Run>,
+    /// What the last run was for; the gate is about that.
+    work: Work,
     gate: Gate,
     retries: Retries,
 }
@@ -58,6 +84,7 @@ impl SubtaskActor {
             wish,
             status,
             run: None,
+            work: Work::Units,
             gate: Gate::Open,
             retries: Retries::default(),
         }
@@ -68,19 +95,22 @@ impl SubtaskActor {
         loop {
             let wish = self.wish.borrow_and_update().clone();
             let stopping = self.process.stopping();
-            let wanted = wish.as_ref().filter(|d| d.stage == Stage::Running && !stopping);
-            if let Some(run) = &self.run
-                && !wanted.is_some_and(|d| d.same_run(&run.desired))
-            {
-                self.stop(wish.as_ref()).await;
+            let wanted = wish.as_ref().filter(|_| !stopping);
+            if let Some(run) = &self.run {
+                let same = |d: &&Desired| {
+                    Work::of(d, self.status.taken_over()) == Some(run.work) && d.same_run(&run.desired)
+                };
+                if wanted.filter(same).is_none() {
+                    self.stop(wish.as_ref()).await;
+                }
             }
             let Some(wish) = wish.filter(|_| !stopping) else { break };
             self.status.set_wish(&wish);
-            match wish.stage {
-                Stage::Running if self.run.is_none() => self.try_start(&wish),
-                Stage::Running => {}
-                Stage::Stopped => self.rest(Stage::Stopped),
-                _ => self.rest(Stage::Paused),
+            match Work::of(&wish, self.status.taken_over()) {
+                Some(work) if self.run.is_none() => self.try_start(&wish, work),
+                Some(_) => {}
+                None if wish.stage == Stage::Stopped => self.rest(Stage::Stopped),
+                None => self.rest(Stage::Paused),
             }
             self.publish_state();
             self.wait().await;
@@ -104,7 +134,12 @@ impl SubtaskActor {
         self.status.set_released(true);
     }
 
-    fn try_start(&mut self, wish: &Desired) {
+    fn try_start(&mut self, wish: &Desired, work: Work) {
+        if self.work != work {
+            self.work = work;
+            self.gate = Gate::Open;
+            self.retries.reset();
+        }
         if !self.gate.opened_by(wish) {
             return;
         }
@@ -114,10 +149,13 @@ impl SubtaskActor {
         self.gate = Gate::Open;
         self.status.set_released(false);
         // Shown as running once a unit runs; while attempts repeat, the stage stays with the error that it shows.
-        match self.status.stage() {
-            Stage::Running => {}
-            Stage::Paused | Stage::Stopped => self.status.set_stage(Stage::Resuming),
-            _ => self.status.set_stage(Stage::New),
+        match (work, self.status.stage()) {
+            // It reports paused once nobody else can write, or the other side is away for long.
+            (Work::Fence, Stage::Paused) if self.retries.failed() => {}
+            (Work::Fence, _) => self.status.set_stage(Stage::Pausing),
+            (Work::Units, Stage::Running) => {}
+            (Work::Units, Stage::Paused | Stage::Stopped) => self.status.set_stage(Stage::Resuming),
+            (Work::Units, _) => self.status.set_stage(Stage::New),
         }
         let drain = CancellationToken::new();
         let attempt = Attempt {
@@ -129,9 +167,12 @@ impl SubtaskActor {
             status: Arc::clone(&self.status),
             drain: drain.clone(),
         };
-        info!(task = %self.task, source = %self.source_id, epoch = wish.epoch, "subtask starts");
-        let handle = tokio::spawn(attempt.run());
-        self.run = Some(Run { desired: wish.clone(), drain, handle, started: Instant::now() });
+        info!(task = %self.task, source = %self.source_id, epoch = wish.epoch, ?work, "subtask starts");
+        let handle = match work {
+            Work::Units => tokio::spawn(attempt.run()),
+            Work::Fence => tokio::spawn(attempt.fence()),
+        };
+        self.run = Some(Run { work, desired: wish.clone(), drain, handle, started: Instant::now() });
     }
 
     /// Drain, checkpoint, release; past the deadline the run is dropped.
@@ -198,6 +239,14 @@ impl SubtaskActor {
     fn ended(&mut self, result: RunResult) {
         let Some(run) = self.run.take() else { return };
         match result {
+            Ok(_) if run.work == Work::Fence => {
+                info!(task = %self.task, source = %self.source_id, epoch = run.desired.epoch, "no former owner can write any more");
+                // An error of the units, from before the pause, stays visible.
+                if self.retries.failed() {
+                    self.status.set_failure(None);
+                }
+                self.gate = Gate::Open;
+            }
             Ok(UnitEnd::Finished) => {
                 info!(task = %self.task, source = %self.source_id, "subtask finished");
                 self.status.set_failure(None);
@@ -216,7 +265,9 @@ impl SubtaskActor {
                 let (gate, stage) = self.retries.after(&failure, run.started.elapsed(), &run.desired);
                 self.gate = gate;
                 self.status.set_failure(Some(&failure));
-                self.status.set_stage(stage);
+                // Paused with an error is for a person; until then a former owner may still write.
+                let pausing = run.work == Work::Fence && stage != Stage::Paused;
+                self.status.set_stage(if pausing { Stage::Pausing } else { stage });
             }
         }
         self.status.set_released(true);
@@ -224,5 +275,32 @@ impl SubtaskActor {
 
     fn publish_state(&self) {
         self.process.metrics.task_state(&self.task, &self.source_id, self.status.stage());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paused_subtask_takes_over_once_per_binding_and_only_where_somebody_may_have_written() {
+        let wish = |stage, meta, epoch| Desired {
+            epoch,
+            source_config: "".into(),
+            task_config: "".into(),
+            task_revision: 1,
+            stage,
+            meta,
+            adopt_meta: false,
+            resume_serial: 0,
+            remove_meta: false,
+            start_time: String::new(),
+        };
+        let (paused, created) = (Stage::Paused, MetaStage::MetaCreated);
+        assert_eq!(Work::of(&wish(paused, created, 5), 4), Some(Work::Fence));
+        assert_eq!(Work::of(&wish(paused, created, 5), 5), None, "it has run, or fenced, under this binding");
+        assert_eq!(Work::of(&wish(paused, MetaStage::MetaCreating, 5), 0), None);
+        assert_eq!(Work::of(&wish(Stage::Running, created, 5), 5), Some(Work::Units));
+        assert_eq!(Work::of(&wish(Stage::Stopped, created, 5), 0), None);
     }
 }

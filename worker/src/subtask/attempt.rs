@@ -52,6 +52,21 @@ impl Attempt {
         self.run_unit(&context, Box::new(SyncUnit), attachment, resume).await
     }
 
+    /// Only takes over, so that no former owner can write any more, and lets go again.
+    ///
+    /// A paused subtask runs nothing that would do it: a former owner, cut off from the masters and not from the
+    /// databases, would write on behind an answer that says that it is paused.
+    pub async fn fence(self) -> Result<UnitEnd, Failure> {
+        let Some(context) = self.until_drained(self.prepare()).await? else { return Ok(UnitEnd::Drained) };
+        let Some((attachment, _)) = self.until_drained(self.main_stream(&context)).await? else {
+            return Ok(UnitEnd::Drained);
+        };
+        if let Err(error) = attachment.close().await {
+            warn!(task = %self.task, source = %self.source_id, %error, "closing the connections of a take-over");
+        }
+        Ok(UnitEnd::Drained)
+    }
+
     /// What happens before a unit runs may be dropped at any point: it leaves nothing behind that a take-over
     /// would not clean up.
     async fn until_drained<T>(
@@ -150,7 +165,9 @@ impl Attempt {
 
     async fn main_stream(&self, context: &SubtaskContext) -> Result<(Attachment, Resume), Failure> {
         let spec = target_spec(context, self.desired.adopt_meta);
-        Attachment::take_over(spec).await.map_err(|e| self.target_error(&e))
+        let taken = Attachment::take_over(spec).await.map_err(|e| self.target_error(&e))?;
+        self.status.set_taken_over(self.desired.epoch);
+        Ok(taken)
     }
 
     async fn run_unit(

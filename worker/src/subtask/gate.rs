@@ -57,6 +57,11 @@ impl Retries {
         *self = Self::default();
     }
 
+    /// Whether anything has failed since the last reset.
+    pub fn failed(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// The gate after a failed run, and the stage to show meanwhile.
     pub fn after(&mut self, failure: &Failure, ran_for: Duration, desired: &Desired) -> (Gate, Stage) {
         if ran_for >= HEALTHY {

@@ -16,6 +16,7 @@ struct State {
     errors: Vec<ProcessError>,
     meta_wanted: MetaStage,
     epoch_found: u64,
+    taken_over: u64,
     released: bool,
     load: Option<LoadProgress>,
 }
@@ -79,6 +80,17 @@ impl SubtaskStatus {
     /// Asks the leader to commit a meta stage; `None` ends the asking.
     pub fn set_meta_wanted(&self, wanted: MetaStage) {
         self.change(|s| s.meta_wanted = wanted);
+    }
+
+    /// The target has been taken over under this epoch: no former owner can write any more.
+    pub fn set_taken_over(&self, epoch: u64) {
+        let mut state = self.lock();
+        state.taken_over = state.taken_over.max(epoch);
+    }
+
+    /// Highest epoch under which this process has taken over; 0 = none.
+    pub fn taken_over(&self) -> u64 {
+        self.lock().taken_over
     }
 
     pub fn set_released(&self, released: bool) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use anyhow::Result;
 use dm_proto::worker::{MetaStage, Stage};
 use dm_tests::Flavor;
+use mysql_async::prelude::Queryable;
 
 use crate::{
     leader::Leader,
@@ -43,6 +44,38 @@ async fn a_former_owner_that_still_runs_is_refused_and_does_not_fight() -> Resul
         .await?;
     assert!(alive.errors.is_empty(), "{alive:?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_reports_paused_only_once_the_former_one_can_no_longer_write() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    let first = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    scene
+        .source
+        .run(&["CREATE DATABASE shop", "CREATE TABLE shop.n (v INT)", "INSERT INTO shop.n VALUES (1), (1)"])
+        .await?;
+    scene.caught_up().await?;
+    // The first is cut off from the masters, not from the databases; the task is paused, and the source moves.
+    let address = scene.start_second()?;
+    let second = Leader::open(&address, "w2", CLUSTER, 1).await?;
+    let mut paused = scene.bound(2, MetaStage::MetaCreated);
+    paused[0].subtasks[0].set_desired(Stage::Paused);
+    second.assign(paused).await?;
+    let report = second.until_stage(Stage::Paused).await?;
+    assert!(report.errors.is_empty() && report.released, "{report:?}");
+    scene.source.run(&["INSERT INTO shop.n VALUES (2), (2)"]).await?;
+    first.until("the first is fenced", Duration::from_secs(30), |s| s.epoch_found == 2).await?;
+    let count = "SELECT COUNT(*) FROM shop.n";
+    let there: Option<u64> = scene.target.conn().await?.query_first(count).await?;
+    assert_eq!(there, Some(2), "written after the pause was reported");
+    second
+        .change(|s| {
+            s.set_desired(Stage::Running);
+            s.resume_serial += 1;
+        })
+        .await?;
+    scene.caught_up().await?;
+    same(&scene, "SELECT * FROM shop.n", "SELECT * FROM shop.n").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
