@@ -11,10 +11,10 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
-/// How long one address may take to connect and to answer the probe.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// When nobody answered in time: how long the slow ones get, all at once. DM waits as long for each.
-const LAST_CHANCE: Duration = Duration::from_secs(3);
+/// An address that has not answered after this is given company: the next one is dialled as well.
+const NEXT_AFTER: Duration = Duration::from_millis(250);
+/// How long one address may take to connect and to answer the probe; as in DM.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// While a call waits, the connection is tested this often, so that a frozen master does not hold dmctl for ever.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// How long a ping may stay without an answer.
@@ -51,7 +51,7 @@ enum Tried {
 }
 
 impl Masters {
-    /// Connects to the first address that answers within a second.
+    /// Connects to the first address that answers; none has to be given up before the next is tried.
     pub async fn connect(addresses: Vec<String>) -> Result<Self, Failure> {
         let client = first_that_answers(&addresses).await?;
         Ok(Self { addresses, client })
@@ -99,32 +99,36 @@ fn again(status: &Status) -> bool {
 async fn first_that_answers(addresses: &[String]) -> Result<MasterClient<Channel>, Failure> {
     let client = |channel| MasterClient::new(channel).max_decoding_message_size(ANSWER_MAX_BYTES);
     let mut causes = Vec::new();
-    let mut slow = JoinSet::new();
-    for address in addresses {
-        match tokio::time::timeout(ANSWER_WITHIN, dial(address)).await {
-            Ok(Tried::Connected(channel)) => return Ok(client(channel)),
-            Ok(Tried::Silent(cause)) => causes.push(format!("{address}: {cause}")),
-            Err(_) => {
-                let address = address.clone();
-                slow.spawn(async move {
-                    match tokio::time::timeout(LAST_CHANCE, dial(&address)).await {
-                        Ok(Tried::Connected(channel)) => Ok(channel),
-                        Ok(Tried::Silent(cause)) => Err(format!("{address}: {cause}")),
-                        Err(_) => Err(format!("{address}: no answer")),
-                    }
-                });
-            }
+    let mut dials = JoinSet::new();
+    let mut not_yet = addresses.iter();
+    loop {
+        if let Some(address) = not_yet.next() {
+            dials.spawn(dial_within(address.clone()));
         }
-    }
-    while let Some(tried) = slow.join_next().await {
+        let tried = match not_yet.as_slice() {
+            [] => dials.join_next().await,
+            _ => match tokio::time::timeout(NEXT_AFTER, dials.join_next()).await {
+                Ok(tried) => tried,
+                Err(_) => continue,
+            },
+        };
         match tried {
-            Ok(Ok(channel)) => return Ok(client(channel)),
-            Ok(Err(cause)) => causes.push(cause),
-            Err(error) => causes.push(error.to_string()),
+            Some(Ok(Ok(channel))) => return Ok(client(channel)),
+            Some(Ok(Err(cause))) => causes.push(cause),
+            Some(Err(error)) => causes.push(error.to_string()),
+            None => break,
         }
     }
     let error = ErrorCode::CtlConnect.error(format!("can't connect to {}", addresses.join(",")));
     Err(error.with_cause(format!("context deadline exceeded ({})", causes.join("; "))).into())
+}
+
+async fn dial_within(address: String) -> Result<Channel, String> {
+    match tokio::time::timeout(ANSWER_WITHIN, dial(&address)).await {
+        Ok(Tried::Connected(channel)) => Ok(channel),
+        Ok(Tried::Silent(cause)) => Err(format!("{address}: {cause}")),
+        Err(_) => Err(format!("{address}: no answer")),
+    }
 }
 
 async fn dial(address: &str) -> Tried {

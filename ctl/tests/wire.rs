@@ -50,18 +50,21 @@ async fn refused() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_and_silent_masters_are_passed_over_within_a_second_each() {
+async fn dead_and_silent_masters_are_passed_over_in_a_quarter_of_a_second_each() {
     let master = FakeMaster::default();
     // The kernel accepts its connections and nobody ever reads them: a frozen process looks like this.
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let list = format!("{},{},{}", refused().await, silent.local_addr().unwrap(), master.serve().await);
+    let (silent, two) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), refused().await);
+    let (three, four) = (TcpListener::bind("127.0.0.1:0").await, TcpListener::bind("127.0.0.1:0").await);
+    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let (one, three, four) = (address(&silent), three.unwrap(), four.unwrap());
+    let list = [one, two, address(&three), address(&four), master.serve().await.to_string()].join(",");
     let begun = Instant::now();
     let run = dmctl(&["-master-addr", &list, "list-member"]).await;
     assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, MEMBERS, ""));
-    // Of gRPC's own patience (20 s by default) nothing is left; the second itself is measured by a benchmark.
+    // One after the other, each given up before the next, they would take three seconds at least.
     let elapsed = begun.elapsed();
-    println!("one dead and one silent master passed over in {elapsed:?}");
-    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+    println!("one dead and three silent masters passed over in {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
     let only = silent.local_addr().unwrap().to_string();
     let run = dmctl(&["--master-addr", &only, "list-member"]).await;
     let head = format!(
