@@ -20,6 +20,8 @@ struct Observed {
     began: Vec<Instant>,
     /// (highest row seen at the target, when), one entry per change.
     seen: Vec<(u64, Instant)>,
+    /// Why the writer or the reader has ended.
+    broken: Option<String>,
 }
 
 /// A writer of numbered rows at the source and a reader of the highest number at the target; both end when this is
@@ -49,10 +51,10 @@ impl Probe {
         let first = first.unwrap_or(0);
         let observed = Arc::new(Mutex::new(Observed::default()));
         let stop = CancellationToken::new();
-        let writer =
-            tokio::spawn(write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone()));
-        let reader = tokio::spawn(read(target, table, first, Arc::clone(&observed), stop.clone()));
-        let (writer, reader) = (AbortOnDropHandle::new(writer), AbortOnDropHandle::new(reader));
+        let writer = write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone());
+        let reader = read(target, table, first, Arc::clone(&observed), stop.clone());
+        let writer = spawn(Arc::clone(&observed), writer);
+        let reader = spawn(Arc::clone(&observed), reader);
         Ok(Self { observed, stop, writer, reader })
     }
 
@@ -63,7 +65,8 @@ impl Probe {
                 return Ok(found);
             }
             if self.writer.is_finished() || self.reader.is_finished() {
-                bail!("the probe itself has ended");
+                let why = lock(&self.observed).broken.take();
+                bail!("the probe itself has ended: {}", why.unwrap_or_else(|| "nobody knows why".to_owned()));
             }
             if fault.elapsed() > deadline {
                 bail!("no row committed after the fault reached the target within {deadline:?}");
@@ -108,6 +111,20 @@ impl Observed {
         }
         longest
     }
+}
+
+/// Whoever waits for a row learns at once why none will come.
+fn spawn(
+    observed: Arc<Mutex<Observed>>,
+    task: impl Future<Output = Result<()>> + Send + 'static,
+) -> AbortOnDropHandle<Result<()>> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let ended = task.await;
+        if let Err(e) = &ended {
+            lock(&observed).broken.get_or_insert(format!("{e:#}"));
+        }
+        ended
+    }))
 }
 
 async fn write(
@@ -166,6 +183,7 @@ mod tests {
             began: vec![ms(0), ms(10), ms(30)],
             // Row 2 was begun before the fault and arrives after it: not a proof of life.
             seen: vec![(1, ms(5)), (2, ms(25)), (3, ms(90))],
+            broken: None,
         };
         assert_eq!(observed.failover(ms(20)), Some(Duration::from_millis(70)));
         assert_eq!(observed.failover(ms(40)), None);

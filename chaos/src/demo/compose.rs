@@ -80,10 +80,11 @@ fn load_lines(load: &Value) -> Vec<String> {
     }
     for table in tables {
         let (done, total) = (number(&table["rowsDone"]), number(&table["rowsTotal"]).max(1));
-        let filled = usize::try_from(done.saturating_mul(BAR as u64) / total).map_or(BAR, |n| n.min(BAR));
-        let pace = match table["finished"] == Value::Bool(true) {
-            true => format!("{} rows/s, done", number(&table["rowsPerSecond"])),
-            false => pace(table),
+        let part = usize::try_from(done.saturating_mul(BAR as u64) / total).map_or(BAR, |n| n.min(BAR));
+        // Also a table that was empty is done.
+        let (filled, pace) = match table["finished"] == Value::Bool(true) {
+            true => (BAR, format!("{} rows/s, done", number(&table["rowsPerSecond"]))),
+            false => (part, pace(table)),
         };
         lines.push(format!(
             "  {:<24} [{}{}] {done}/{} rows, {pace}",

@@ -41,7 +41,10 @@ pub async fn run(keep: bool) -> Result<bool> {
         signal = signals.next() => (Err(anyhow!("ended by {signal}")), true),
     };
     let failed = !ended && !outcome.as_ref().is_ok_and(|equal| *equal);
-    let outcome = outcome.map_err(|e| if ended { e } else { e.context(rig.cluster.last_words()) });
+    let outcome = outcome.map_err(|e| match ended {
+        true => e,
+        false => anyhow!("{e:#}\nlast log lines:\n{}", rig.cluster.last_words()),
+    });
     if keep && !ended {
         match &outcome {
             Ok(true) => {}
