@@ -38,6 +38,16 @@ pub fn equality_is_bytes(charset: &str, collation: &str) -> bool {
     collation.ends_with("_bin") && BYTE_ORDERED.contains(&charset)
 }
 
+/// Bytes of a charset's longest character.
+pub(crate) fn longest_character(charset: &str) -> u64 {
+    match charset {
+        "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
+        "utf8mb3" | "ujis" | "eucjpms" => 3,
+        "ucs2" | "gbk" | "gb2312" | "big5" | "sjis" | "cp932" | "euckr" => 2,
+        _ => 1,
+    }
+}
+
 /// Bytes of charsets that a session can't have as its own and whose space is not one byte.
 pub fn is_wide(charset: &str) -> bool {
     matches!(charset, "ucs2" | "utf16" | "utf16le" | "utf32")

@@ -10,8 +10,13 @@
 //! * [`RowWriter`] turns row images into INSERT, UPDATE and DELETE text and into conflict tokens;
 //!   [`LoadWriter`] does the same for rows read with SELECT.
 
+// For the corpus, which the tests of both sides read.
+#[cfg(test)]
+extern crate self as dm_schema;
+
 pub mod charset;
 pub mod ddl;
+mod dialect;
 mod filter;
 pub mod lex;
 mod model;
@@ -20,6 +25,7 @@ mod quote;
 mod row;
 mod sql_mode;
 
+pub use dialect::Dialect;
 pub use filter::{
     BlockAllowList, BlockAllowRules, FilterError, RouteRule, Router, TablePattern, is_system_schema,
 };

@@ -3,6 +3,7 @@
 
 mod crash;
 mod data;
+mod definitions;
 mod endure;
 mod events;
 mod feeders;

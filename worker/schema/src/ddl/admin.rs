@@ -1,9 +1,9 @@
 //! Statements that are not replicated, and those that must stop the task.
 
-use super::canonical::plain;
+use super::canonical::{Splicer, plain};
 use super::names::table_name;
 use super::parse::Source;
-use super::statement::{DdlKind, DdlStatement};
+use super::statement::{DdlClass, DdlKind, DdlStatement};
 use crate::lex::{Cursor, Token};
 
 /// Kinds of objects that are not replicated (DM's list and what newer servers added), by the word that names them.
@@ -52,7 +52,12 @@ pub(super) fn object(source: &Source<'_, '_>, c: &mut Cursor<'_, '_>, verb: &str
             return plain(DdlKind::Skip(what), source.sql);
         }
     }
-    plain(DdlKind::Unsupported("unknown kind of object"), source.sql)
+    unknown(source)
+}
+
+/// A statement without a name: its text, readable whatever the event's sql_mode was.
+pub(super) fn unknown(source: &Source<'_, '_>) -> DdlStatement {
+    Splicer::new(source.sql, source.tokens).build(DdlKind::Unknown, DdlClass::Neither)
 }
 
 /// A sequence's values arrive as row events of a table that is none, so it stops the task unless it is filtered:
@@ -82,7 +87,6 @@ pub(super) fn other(first: &Token<'_>, c: &Cursor<'_, '_>) -> DdlKind {
         "SET" if c.is_any_word(&["PASSWORD", "ROLE", "DEFAULT", "RESOURCE"]) => DdlKind::Skip("user"),
         "SET" => DdlKind::Unsupported("SET statement"),
         "EXCHANGE" | "IMPORT" => DdlKind::Unsupported("import of table files"),
-        "DROP" | "CREATE" | "ALTER" => DdlKind::Unsupported("unknown kind of object"),
-        _ => DdlKind::Unsupported("unknown statement"),
+        _ => DdlKind::Unknown,
     }
 }

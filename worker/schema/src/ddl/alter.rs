@@ -4,7 +4,7 @@ use super::canonical::Splicer;
 use super::create::names_sequence;
 use super::names::{schema_name, table_name};
 use super::parse::{DdlError, Source, skip_wait};
-use super::statement::{DdlClass, DdlKind, DdlStatement};
+use super::statement::{DdlClass, DdlKind, DdlStatement, NewName};
 use crate::lex::Cursor;
 use crate::name::TableName;
 
@@ -41,6 +41,7 @@ pub(super) fn alter_table(
     skip_wait(c);
     let mut facts = Facts::default();
     while !c.at_end() {
+        facts.specifications += 1;
         specification(source, c, &mut splicer, &mut facts)?;
         // Partition clauses follow without a comma; skip_item stops only at "," or ")".
         if !c.eat_punct(',') && !c.at_end() {
@@ -50,6 +51,8 @@ pub(super) fn alter_table(
     let kind = facts.unsupported.map_or(DdlKind::AlterTable, DdlKind::Unsupported);
     let mut statement = splicer.build(kind, facts.class());
     statement.if_exists = if_exists;
+    let only = facts.specifications == 1;
+    statement.new_name = facts.new_name.map(|name| NewName { name, only });
     Ok(vec![statement])
 }
 
@@ -59,6 +62,9 @@ struct Facts {
     neither: bool,
     repeatable: bool,
     unsupported: Option<&'static str>,
+    specifications: usize,
+    /// The table's.
+    new_name: Option<TableName>,
     /// (old, new) of renamed columns, lower case.
     renamed_columns: Vec<(String, String)>,
 }
@@ -95,6 +101,7 @@ fn specification(
                 c.eat_punct('=');
             }
             let name = table_name(c, source.default_schema)?;
+            facts.new_name = Some(name.name.clone());
             splicer.name(name.start, name.end, name.name);
         }
     } else if c.eat_word("CHANGE") {
@@ -103,7 +110,7 @@ fn specification(
         renamed_column(c, facts, false);
     } else if c.is_word("ADD") {
         facts.neither |= adds_unnamed(c);
-    } else if c.is_words(&["TRUNCATE", "PARTITION"]) || c.is_words(&["ORDER", "BY"]) {
+    } else if c.is_words(&["TRUNCATE", "PARTITION"]) {
         facts.repeatable = true;
     } else if c.is_words(&["EXCHANGE", "PARTITION"]) || c.is_any_word(&["IMPORT", "DISCARD"]) {
         facts.neither = true;

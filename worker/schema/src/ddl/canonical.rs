@@ -77,6 +77,7 @@ impl<'t, 'a> Splicer<'t, 'a> {
             if_exists: false,
             if_not_exists: false,
             rows_follow: false,
+            new_name: None,
             text: text.trim_end().to_owned(),
             names,
         }
@@ -151,6 +152,7 @@ pub(super) fn compose(
         if_exists: false,
         if_not_exists: false,
         rows_follow: false,
+        new_name: None,
         text,
         names,
     }
@@ -165,6 +167,7 @@ pub(super) fn plain(kind: DdlKind, sql: &str) -> DdlStatement {
         if_exists: false,
         if_not_exists: false,
         rows_follow: false,
+        new_name: None,
         text: sql.to_owned(),
         names: Vec::new(),
     }

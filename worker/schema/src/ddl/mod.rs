@@ -9,6 +9,8 @@ mod parse;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use parse::{DdlError, parse};
-pub use statement::{DdlClass, DdlKind, DdlStatement, XaVerb};
+pub use statement::{DdlClass, DdlKind, DdlStatement, NewName, XaVerb};
+pub use unknown::UnknownDecision;

@@ -5,7 +5,7 @@ use super::alter::{alter_database, alter_table};
 use super::canonical::{compose, plain};
 use super::create::{create_database, create_index, create_table};
 use super::names::{schema_name, table_name};
-use super::statement::{DdlClass, DdlKind, DdlStatement, XaVerb};
+use super::statement::{DdlClass, DdlKind, DdlStatement, NewName, XaVerb};
 use crate::lex::{Cursor, LexError, Token, tokenize};
 use crate::name::TableName;
 use crate::sql_mode::SqlMode;
@@ -92,7 +92,10 @@ fn statement(source: &Source<'_, '_>, c: &mut Cursor<'_, '_>) -> Result<Vec<DdlS
             one(if c.is_word("TO") { DdlKind::Savepoint } else { DdlKind::Rollback })
         }
         "XA" => one(xa(c)),
-        _ => one(admin::other(first, c)),
+        _ => match admin::other(first, c) {
+            DdlKind::Unknown => Ok(vec![admin::unknown(source)]),
+            kind => one(kind),
+        },
     }
 }
 
@@ -200,8 +203,9 @@ fn rename(source: &Source<'_, '_>, c: &mut Cursor<'_, '_>) -> Result<Vec<DdlStat
         let new = table_name(c, source.default_schema)?.name;
         // Split pairs are decidable one by one: before a step the old name exists and the new one does not.
         let mut statement =
-            compose(DdlKind::RenameTable, DdlClass::Decidable, &[text, " TO ", ""], vec![old, new]);
+            compose(DdlKind::RenameTable, DdlClass::Decidable, &[text, " TO ", ""], vec![old, new.clone()]);
         statement.if_exists = if_exists;
+        statement.new_name = Some(NewName { name: new, only: true });
         out.push(statement);
         if !c.eat_punct(',') {
             break;

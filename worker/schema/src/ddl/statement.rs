@@ -59,7 +59,9 @@ pub enum DdlKind {
     StatementDml,
     /// Not replicated, as DM does it; the string names the kind of object.
     Skip(&'static str),
-    /// Not understood or not supported; the string says what. Must stop the task unless a filter or an operator
+    /// Nothing that we have a name for. See [`DdlStatement::decide_unknown`].
+    Unknown,
+    /// Understood but not supported; the string says what. Must stop the task unless a filter or an operator
     /// skips it.
     Unsupported(&'static str),
 }
@@ -97,6 +99,15 @@ pub enum DdlClass {
     Neither,
 }
 
+/// A table's new name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewName {
+    /// The name.
+    pub name: TableName,
+    /// The statement does nothing else.
+    pub only: bool,
+}
+
 /// One statement, after splitting: DROP, RENAME and TRUNCATE of several tables give one each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DdlStatement {
@@ -113,6 +124,8 @@ pub struct DdlStatement {
     /// MySQL's atomic CREATE TABLE .. SELECT: the rows follow as row events in the same transaction. The canonical
     /// text is without the `START TRANSACTION` clause, which only a replica may use.
     pub rows_follow: bool,
+    /// The name that a RENAME TABLE, or an ALTER TABLE with RENAME TO, gives to the subject.
+    pub new_name: Option<NewName>,
     pub(super) text: String,
     pub(super) names: Vec<NameSpan>,
 }

@@ -134,11 +134,11 @@ impl<'a> Lexer<'a> {
             b'\'' | b'"' => self.string(start, TokenKind::Str { backslash: self.backslash() })?,
             b'x' | b'X' if self.peek(1) == b'\'' => {
                 self.at += 1;
-                self.string(start, TokenKind::Hex)?;
+                self.digits_in_quotes(start, TokenKind::Hex)?;
             }
             b'b' | b'B' if self.peek(1) == b'\'' => {
                 self.at += 1;
-                self.string(start, TokenKind::Bit)?;
+                self.digits_in_quotes(start, TokenKind::Bit)?;
             }
             b'n' | b'N' if self.peek(1) == b'\'' => {
                 self.at += 1;
@@ -191,6 +191,20 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, start: usize, kind: TokenKind) -> Result<(), LexError> {
         let quote = self.peek(0);
         self.quoted(quote, self.backslash())?;
+        self.push(kind, start);
+        Ok(())
+    }
+
+    /// `x'..'` and `b'..'`: the servers refuse anything but digits there.
+    fn digits_in_quotes(&mut self, start: usize, kind: TokenKind) -> Result<(), LexError> {
+        self.at += 1;
+        while self.peek(0).is_ascii_hexdigit() {
+            self.at += 1;
+        }
+        if self.peek(0) != b'\'' {
+            return Err(LexError { offset: start, what: "a literal in digits that has others" });
+        }
+        self.at += 1;
         self.push(kind, start);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::column::{Column, Generated};
 use super::error::ModelError;
 use super::key::{Key, KeyPart};
+use super::key_parser::NewForeignKey;
 use super::types::{ColumnType, TypeKind};
 use crate::charset::{normalise_charset, normalise_collation};
 use crate::lex::{Cursor, TokenKind};
@@ -13,6 +14,8 @@ pub(super) struct ColumnDefinition {
     pub column: Column,
     pub key: Option<Key>,
     pub primary: bool,
+    /// `REFERENCES` of the column itself.
+    pub foreign: Option<NewForeignKey>,
     pub place: Place,
 }
 
@@ -57,15 +60,20 @@ pub(super) fn column(
         default: None,
     };
     let serial = super::types_parser::column_type(c, mode, &mut column)?;
-    let mut definition = ColumnDefinition { column, key: None, primary: false, place: Place::Unsaid };
+    let mut definition =
+        ColumnDefinition { column, key: None, primary: false, foreign: None, place: Place::Unsaid };
     if serial {
         definition.column.nullable = false;
         definition.column.auto_increment = true;
         definition.unique();
     }
-    while !c.at_end() && !c.is_punct(',') && !c.is_punct(')') {
+    // What is done to the partitions follows the last specification without a comma.
+    let partitions =
+        |c: &Cursor<'_, '_>| c.is_words(&["PARTITION", "BY"]) || c.is_words(&["REMOVE", "PARTITIONING"]);
+    while !c.at_end() && !c.is_punct(',') && !c.is_punct(')') && !partitions(c) {
         definition.attribute(sql, c)?;
     }
+    definition.column.nullable &= !definition.column.auto_increment;
     Ok(definition)
 }
 
@@ -123,9 +131,11 @@ impl ColumnDefinition {
         } else if c.eat_any_word(&["STORED", "PERSISTENT"]) {
             column.generated = Generated::Stored;
         } else if c.is_word("REFERENCES") {
-            // Parsed but ignored by MySQL; MariaDB makes a key of it, which the caller cannot see here: the order of
-            // writes must not rest on it, so it is refused by the servers' own SHOW CREATE form only.
-            super::key_parser::references(c)?;
+            // A foreign key at MariaDB and, since version 9, at MySQL. Older ones ignore it: then the model has one too
+            // many, which costs parallelism and nothing else.
+            let mut key = super::key_parser::references(c)?;
+            key.columns = vec![self.column.name.clone()];
+            self.foreign = Some(NewForeignKey { key, index_name: None });
         } else if c.is_word("FIRST") {
             c.take();
             self.place = Place::First;
@@ -210,6 +220,11 @@ fn expression(c: &mut Cursor<'_, '_>) -> Result<(), ModelError> {
             let introducer = token.kind == TokenKind::Introducer;
             c.take();
             if introducer {
+                c.take();
+            }
+            // Strings side by side are one.
+            let string = matches!(token.kind, TokenKind::Str { .. });
+            while string && c.peek().is_some_and(|t| matches!(t.kind, TokenKind::Str { .. })) {
                 c.take();
             }
             while c.eat_punct('.') {

@@ -2,10 +2,9 @@
 
 use super::column_parser::{charset_word, column, expect_punct, name, syntax};
 use super::error::ModelError;
-use super::key::{ForeignKey, Key, KeyPart};
-use super::key_parser::{Element, element};
+use super::key::{Key, KeyPart};
+use super::key_parser::{Element, NewForeignKey, element};
 use super::table::{TableDefaults, TableModel};
-use super::types_parser::to_binary;
 use crate::charset::{charset_of_collation, normalise_charset, normalise_collation};
 use crate::lex::{Cursor, tokenize};
 use crate::name::TableName;
@@ -121,10 +120,7 @@ impl TableModel {
                 Some(element) => elements.push(element),
                 None => {
                     let mut definition = column(sql, c, mode)?;
-                    self.settle_column(&mut definition.column);
-                    if definition.column.charset.as_deref() == Some("binary") {
-                        to_binary(&mut definition.column);
-                    }
+                    self.settle(&mut definition.column);
                     if self.column_index(&definition.column.name).is_some() {
                         let name = format!("column {}", definition.column.name);
                         return Err(ModelError::Duplicate { table: self.table_text(), name });
@@ -133,6 +129,7 @@ impl TableModel {
                         elements.push(Element::Key(primary_of(&definition.column.name)));
                     }
                     elements.extend(definition.key.map(Element::Key));
+                    elements.extend(definition.foreign.map(Element::Foreign));
                     self.columns.push(definition.column);
                 }
             }
@@ -141,30 +138,30 @@ impl TableModel {
             }
         }
         expect_punct(c, ')')?;
-        for element in elements {
-            self.add_element(element)?;
-        }
-        Ok(())
+        // A foreign key makes an index only where no key serves it, wherever that stands.
+        let (foreign, others): (Vec<_>, Vec<_>) =
+            elements.into_iter().partition(|e| matches!(e, Element::Foreign(_)));
+        others.into_iter().chain(foreign).try_for_each(|element| self.add_element(element))
     }
 
-    pub(super) fn add_element(&mut self, element: Element) -> Result<(), ModelError> {
+    fn add_element(&mut self, element: Element) -> Result<(), ModelError> {
         match element {
             Element::Other => Ok(()),
-            Element::Key(key) => self.add_key(key),
-            Element::Foreign { key, index_name } => {
-                self.add_foreign_index(&key, index_name)?;
-                self.foreign_keys.push(key);
+            Element::Period(columns) => {
+                for column in columns {
+                    let index = self.require_column(&column)?;
+                    self.columns[index].nullable = false;
+                }
                 Ok(())
             }
+            Element::Key(key) => self.add_key(key),
+            Element::Foreign(key) => self.add_foreign(key),
         }
     }
 
     /// The server adds an index for a foreign key that no key's first columns cover.
-    fn add_foreign_index(
-        &mut self,
-        foreign: &ForeignKey,
-        index_name: Option<String>,
-    ) -> Result<(), ModelError> {
+    pub(super) fn add_foreign(&mut self, foreign: NewForeignKey) -> Result<(), ModelError> {
+        let NewForeignKey { key: foreign, index_name } = foreign;
         let covered = self.keys.iter().any(|key| {
             key.parts.len() >= foreign.columns.len()
                 && foreign.columns.iter().zip(&key.parts).all(|(column, part)| {
@@ -173,6 +170,7 @@ impl TableModel {
                 })
         });
         if covered {
+            self.foreign_keys.push(foreign);
             return Ok(());
         }
         let parts = foreign
@@ -181,6 +179,7 @@ impl TableModel {
             .map(|c| KeyPart { column: Some(c.clone()), prefix: None, descending: false })
             .collect();
         let name = foreign.name.clone().or(index_name).unwrap_or_default();
+        self.foreign_keys.push(foreign);
         self.add_key(Key { name, unique: false, primary: false, special: false, parts })
     }
 }

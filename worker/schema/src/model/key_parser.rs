@@ -8,12 +8,17 @@ use crate::lex::{Cursor, TokenKind};
 /// A table element that is no column.
 pub(super) enum Element {
     Key(Key),
-    Foreign {
-        key: ForeignKey,
-        index_name: Option<String>,
-    },
-    /// CHECK, PERIOD: nothing that row events depend on.
+    Foreign(NewForeignKey),
+    /// `PERIOD FOR`: its columns are NOT NULL.
+    Period(Vec<String>),
+    /// CHECK: nothing that row events depend on.
     Other,
+}
+
+/// A foreign key and the name that the statement gives to its index.
+pub(super) struct NewForeignKey {
+    pub key: ForeignKey,
+    pub index_name: Option<String>,
 }
 
 /// Reads a key or constraint; None when a column starts here.
@@ -24,9 +29,11 @@ pub(super) fn element(c: &mut Cursor<'_, '_>) -> Result<Option<Element>, ModelEr
             c.eat_words(&["IF", "NOT", "EXISTS"]);
             constraint = Some(name(c)?);
         }
-    } else if c.is_words(&["PERIOD", "FOR"])
-        || (c.is_word("CHECK") && c.peek_at(1).is_some_and(|t| t.is_punct('(')))
-    {
+    } else if c.eat_words(&["PERIOD", "FOR"]) {
+        name(c)?;
+        let columns = key_parts(c)?.into_iter().filter_map(|p| p.column).collect();
+        return Ok(Some(Element::Period(columns)));
+    } else if c.is_word("CHECK") && c.peek_at(1).is_some_and(|t| t.is_punct('(')) {
         c.skip_item();
         return Ok(Some(Element::Other));
     } else if !starts_key(c) {
@@ -113,7 +120,7 @@ fn foreign(c: &mut Cursor<'_, '_>, constraint: Option<String>) -> Result<Element
     let mut key = references(c)?;
     key.columns = columns;
     key.name = constraint;
-    Ok(Element::Foreign { key, index_name })
+    Ok(Element::Foreign(NewForeignKey { key, index_name }))
 }
 
 /// `REFERENCES parent (..) [MATCH ..] [ON DELETE ..] [ON UPDATE ..]`.

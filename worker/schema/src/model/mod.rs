@@ -1,6 +1,8 @@
 //! What row events need to know of a table.
 
 mod alter;
+mod alter_columns;
+mod alter_keys;
 mod column;
 mod column_parser;
 mod create;

@@ -3,6 +3,9 @@
 use super::column::{Column, Generated, same_name};
 use super::error::ModelError;
 use super::key::{ForeignKey, Key, KeyPart};
+use super::types::TypeKind;
+use super::types_parser::{BINARY_COLLATION, to_binary};
+use crate::charset::{charset_of_collation, longest_character};
 use crate::name::TableName;
 
 /// Charset and collation of the schema, used where a CREATE TABLE says nothing.
@@ -99,6 +102,15 @@ impl TableModel {
         } else if key.name.is_empty() {
             key.name = self.free_key_name(&key);
         }
+        // An index that the server made for a foreign key gives way to one that a person makes.
+        let made = |k: &Key| {
+            let named =
+                |f: &ForeignKey| f.columns.iter().map(Some).eq(k.parts.iter().map(|p| p.column.as_ref()));
+            !k.unique && !k.special && self.foreign_keys.iter().any(named)
+        };
+        if let Some(old) = self.keys.iter().position(|k| same_name(&k.name, &key.name) && made(k)) {
+            self.keys.remove(old);
+        }
         if self.keys.iter().any(|k| same_name(&k.name, &key.name)) {
             return Err(ModelError::Duplicate {
                 table: self.table_text(),
@@ -130,45 +142,42 @@ impl TableModel {
         (2..).map(|n| format!("{base}_{n}")).find(|name| !taken(name)).unwrap_or(base)
     }
 
-    /// Removes a column from the table and its keys; a key without columns goes too.
-    pub(super) fn drop_column(&mut self, name: &str) -> Result<(), ModelError> {
-        let index = self.require_column(name)?;
-        self.columns.remove(index);
-        for key in &mut self.keys {
-            key.parts.retain(|p| !p.column.as_deref().is_some_and(|c| same_name(c, name)));
-        }
-        self.keys.retain(|k| !k.parts.is_empty());
-        Ok(())
-    }
-
-    pub(super) fn rename_column(&mut self, old: &str, new: &str) -> Result<(), ModelError> {
-        let index = self.require_column(old)?;
-        self.columns[index].name = new.to_owned();
-        let in_keys = self.keys.iter_mut().flat_map(|k| &mut k.parts).filter_map(|p| p.column.as_mut());
-        let in_foreign = self.foreign_keys.iter_mut().flat_map(|f| &mut f.columns);
-        for column in in_keys.chain(in_foreign) {
-            if same_name(column, old) {
-                *column = new.to_owned();
+    /// Gives columns without a charset the table's, and the names and sizes that depend on it.
+    pub(super) fn settle(&self, column: &mut Column) {
+        if column.ty.kind.has_charset() {
+            if column.collation.as_deref() == Some(BINARY_COLLATION) {
+                column.charset = column.charset.take().or_else(|| self.charset.clone());
+                column.collation = column.charset.as_ref().map(|charset| format!("{charset}_bin"));
             }
-        }
-        Ok(())
-    }
-
-    /// Gives columns without a charset the table's, and makes the columns of the primary key NOT NULL.
-    pub(super) fn settle_column(&self, column: &mut Column) {
-        if column.ty.kind.has_charset() && column.charset.is_none() {
-            match &column.collation {
-                Some(collation) => {
-                    column.charset = crate::charset::charset_of_collation(collation).map(str::to_owned)
+            if column.charset.is_none() {
+                match &column.collation {
+                    Some(collation) => {
+                        let own = charset_of_collation(collation).map(str::to_owned);
+                        column.charset = own.or_else(|| self.charset.clone());
+                    }
+                    None => {
+                        column.charset.clone_from(&self.charset);
+                        column.collation.clone_from(&self.collation);
+                    }
                 }
-                None => {
-                    column.charset.clone_from(&self.charset);
-                    column.collation.clone_from(&self.collation);
-                }
+            }
+            // MariaDB's short names go with any charset and are shown with it.
+            if let (Some(charset), Some(collation)) = (&column.charset, &column.collation)
+                && collation.starts_with("uca")
+            {
+                column.collation = Some(format!("{charset}_{collation}"));
+            }
+            // TEXT(n) holds n characters.
+            if let (true, Some(length)) = (column.ty.kind.is_sized_text(), column.ty.length) {
+                let bytes = column.charset.as_deref().map_or(1, longest_character);
+                column.ty.kind = TypeKind::by_size(u64::from(length) * bytes, true);
             }
         }
         if column.generated == Generated::RowPeriod {
             column.nullable = false;
+        }
+        if column.charset.as_deref() == Some("binary") {
+            to_binary(column);
         }
     }
 }

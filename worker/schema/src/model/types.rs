@@ -57,6 +57,24 @@ impl TypeKind {
         matches!(self, Char | VarChar | TinyText | Text | MediumText | LongText | Xml)
     }
 
+    /// The TEXT family, whose sizes are families of their own.
+    pub(super) fn is_sized_text(self) -> bool {
+        use TypeKind::*;
+        matches!(self, TinyText | Text | MediumText | LongText)
+    }
+
+    /// The family that holds as many characters in another charset; the servers change the TEXT types so.
+    pub(super) fn converted(self, old_longest: u64, new_longest: u64) -> TypeKind {
+        use TypeKind::*;
+        let bytes: u64 = match self {
+            TinyText => 0xff,
+            Text => 0xffff,
+            MediumText => 0xff_ffff,
+            _ => return self,
+        };
+        if new_longest <= old_longest { self } else { Self::by_size(bytes / old_longest * new_longest, true) }
+    }
+
     /// A charset is part of the definition (strings, ENUM, SET).
     pub fn has_charset(self) -> bool {
         self.is_text() || matches!(self, TypeKind::Enum | TypeKind::Set)

@@ -8,6 +8,9 @@ use crate::charset::{normalise_charset, normalise_collation};
 use crate::lex::Cursor;
 use crate::sql_mode::SqlMode;
 
+/// Stands for the `_bin` collation of a charset that is not known yet.
+pub(super) const BINARY_COLLATION: &str = "_bin";
+
 /// One-word names.
 const NAMES: [(&str, TypeKind); 63] = [
     ("TINYINT", TypeKind::TinyInt),
@@ -192,7 +195,7 @@ fn modifiers(c: &mut Cursor<'_, '_>, column: &mut Column) -> Result<(), ModelErr
             column.charset = Some("binary".to_owned());
         } else if column.ty.kind.has_charset() && c.eat_word("BINARY") {
             // The charset's _bin collation; which charset is known only later.
-            column.collation = column.charset.as_ref().map(|charset| format!("{charset}_bin"));
+            column.collation = Some(BINARY_COLLATION.to_owned());
         } else {
             break;
         }

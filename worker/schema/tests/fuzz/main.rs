@@ -4,6 +4,9 @@
 #[path = "../../../binlog/tests/fuzz/harness.rs"]
 mod harness;
 
+#[path = "../oracle/corpus.rs"]
+mod corpus;
+
 use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, ddl, lex};
 use rand::{Rng as _, rngs::StdRng};
 
@@ -14,13 +17,9 @@ const MIB: usize = 1 << 20;
 const MODES: [u64; 4] =
     [0, SqlMode::ANSI_QUOTES, SqlMode::NO_BACKSLASH_ESCAPES, SqlMode::ANSI_QUOTES | SqlMode::REAL_AS_FLOAT];
 
-fn corpus() -> Vec<String> {
-    let statements: Vec<String> = include_str!("../../src/ddl/corpus.txt")
-        .lines()
-        .filter(|l| !l.starts_with("# ") && !l.is_empty())
-        .filter_map(|l| l.splitn(4, '|').nth(3).map(|sql| sql.trim().to_owned()))
-        .collect();
-    assert!(statements.len() > 100);
+fn all_statements() -> Vec<String> {
+    let statements: Vec<String> = corpus::corpus().into_iter().map(|case| case.sql).collect();
+    assert!(statements.len() > 400);
     statements
 }
 
@@ -70,7 +69,7 @@ fn words(rng: &mut StdRng, sql: &str, other: &str) -> String {
 
 #[test]
 fn statements() {
-    let corpus = corpus();
+    let corpus = all_statements();
     fuzz("dm-schema", "statements", 8 * MIB, |rng| {
         let sql = &corpus[rng.random_range(0..corpus.len())];
         let other = &corpus[rng.random_range(0..corpus.len())];

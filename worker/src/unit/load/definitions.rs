@@ -16,7 +16,7 @@ use crate::{
 
 /// Creates what is missing at the target; what is there stays as it is.
 pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Plan) -> Result<(), Failure> {
-    let target = dialect::Target::look(context).await?;
+    let target = dialect::look(context).await?;
     let mut ordinal = 0;
     let mut done: Vec<String> = Vec::new();
     let databases = plan.databases.iter().map(|(source, name, create)| {
@@ -34,7 +34,7 @@ pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Pl
             continue;
         }
         let renamed = rename(create, &source, &to)?;
-        let sql = target.translate(&renamed);
+        let sql = dialect::translate(target, &renamed);
         let sql = sql.replacen(head, &format!("{head}IF NOT EXISTS "), 1);
         let step = DdlStep {
             txn: None,

@@ -20,6 +20,7 @@ use dm_target::{Attachment, LoadState, Resume, StartPoint};
 use mysql_async::{Conn, prelude::Queryable};
 use tracing::{info, warn};
 
+pub use self::dialect::translate;
 use self::{
     copy::Copied,
     deadline::{ANSWER, within},

@@ -21,6 +21,8 @@ pub const MAX_TRANSACTION_BYTES: usize = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub sql: String,
+    /// The default schema.
+    pub schema: String,
     pub statements: Vec<DdlStatement>,
     pub sql_mode: SqlMode,
     pub timestamp: u32,
@@ -376,6 +378,7 @@ fn statement(
     })?;
     Ok(Statement {
         sql: text.to_owned(),
+        schema: schema.into_owned(),
         statements,
         sql_mode,
         timestamp: header.timestamp,

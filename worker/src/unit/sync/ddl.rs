@@ -1,17 +1,20 @@
 //! DDL events: which statements concern us, their text for the target, what they leave of the definitions.
 use dm_proto::error::Code;
 use dm_schema::{
-    SqlMode, TableName,
+    Dialect, SqlMode, TableName,
     ddl::{DdlClass, DdlKind, DdlStatement},
+    quote_identifier,
 };
 use dm_target::{DdlObject, DdlStep, TxnId};
 
 use super::{
     assembler::{Statement, short},
+    ddl_session::session,
+    ddl_unknown::unknown,
     stored_tables::{PendingDdl, StoredDdl, StoredTable},
     tables::Tables,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, unit::load::translate};
 
 /// What one DDL event means for the target.
 pub struct Plan {
@@ -27,7 +30,7 @@ pub fn plan(
     txn: &TxnId,
     place: &str,
     included: impl Fn(&StoredTable) -> bool,
-    collations: bool,
+    dialect: Dialect,
 ) -> Result<Plan, Failure> {
     let mut work = Work { tables, after: Vec::new(), gone: Vec::new() };
     let mut steps = Vec::new();
@@ -41,6 +44,20 @@ pub fn plan(
         if !part.kind.is_ddl() {
             match part.kind {
                 DdlKind::Skip(_) => continue,
+                DdlKind::Unknown => match unknown(part, statement, tables, dialect)? {
+                    Some(why) => {
+                        return Err(refuse(&format!("this statement is not known, and {why}")));
+                    }
+                    None => {
+                        let mut session = session(statement, true);
+                        if !statement.schema.is_empty() {
+                            session.push(format!("USE {}", quote_identifier(&statement.schema)));
+                        }
+                        let sql = part.canonical().to_owned();
+                        steps.push(step(txn, ordinal, part, sql, Vec::new(), session));
+                        continue;
+                    }
+                },
                 _ if !part.tables.is_empty() && filtered(part, tables)? => continue,
                 DdlKind::CreateTableSelect => {
                     return Err(refuse("CREATE TABLE .. SELECT as a statement can't be replicated"));
@@ -60,39 +77,61 @@ pub fn plan(
         if statement.garbled {
             return Err(refuse("it is in a character set that can't be read"));
         }
+        let subject_target = part.subject().map_or(Ok(None), |s| tables.rules.target_of(s))?;
+        if let Some(new) = &part.new_name
+            && tables.rules.target_of(&new.name)? == subject_target
+        {
+            // A shard's new name, which leads to the same table.
+            if !new.only {
+                return Err(refuse("it renames a table that keeps its name at the target, and does more"));
+            }
+            work.apply(part, statement.sql_mode, &included)?;
+            continue;
+        }
         let sql = rewritten(part, tables)?;
-        steps.push(DdlStep {
-            txn: Some(txn.clone()),
-            ordinal: u32::try_from(ordinal).unwrap_or(u32::MAX),
-            last: false,
-            sql: sql.into_bytes(),
-            class: match part.class {
-                DdlClass::Decidable => dm_target::DdlClass::Decidable,
-                DdlClass::Repeatable => dm_target::DdlClass::Repeatable,
-                DdlClass::Neither => dm_target::DdlClass::Neither,
-            },
-            objects: objects(part, tables)?,
-            session: session(statement, collations),
-        });
+        let sql = translate(dialect, &sql);
+        let session = session(statement, dialect.is_same());
+        steps.push(step(txn, ordinal, part, sql, objects(part, tables)?, session));
         work.apply(part, statement.sql_mode, &included)?;
     }
     let pending = PendingDdl { transaction: txn.to_string(), after: work.after, gone: work.gone };
     Ok(Plan { steps, pending })
 }
 
+fn step(
+    txn: &TxnId,
+    ordinal: usize,
+    part: &DdlStatement,
+    sql: String,
+    objects: Vec<DdlObject>,
+    session: Vec<String>,
+) -> DdlStep {
+    DdlStep {
+        txn: Some(txn.clone()),
+        ordinal: u32::try_from(ordinal).unwrap_or(u32::MAX),
+        last: false,
+        sql: sql.into_bytes(),
+        class: match part.class {
+            DdlClass::Decidable => dm_target::DdlClass::Decidable,
+            DdlClass::Repeatable => dm_target::DdlClass::Repeatable,
+            DdlClass::Neither => dm_target::DdlClass::Neither,
+        },
+        objects,
+        session,
+    }
+}
+
 /// All of it is filtered out, or nothing; a mixture has no meaning at the target.
 fn filtered(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
     let Some(subject) = part.subject() else { return Ok(false) };
     let out = tables.rules.target_of(subject)?.is_none();
-    if part.kind == DdlKind::RenameTable {
-        for name in &part.tables {
-            if tables.rules.target_of(name)?.is_none() != out {
-                return Err(Failure::new(
-                    Code::DdlUnparseable,
-                    format!("a rename crosses the block-allow-list: {}", short(part.canonical())),
-                ));
-            }
-        }
+    if let Some(new) = &part.new_name
+        && tables.rules.target_of(&new.name)?.is_none() != out
+    {
+        return Err(Failure::new(
+            Code::DdlUnparseable,
+            format!("a rename crosses the block-allow-list: {}", short(part.canonical())),
+        ));
     }
     Ok(out)
 }
@@ -113,57 +152,15 @@ fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
 
 /// What is another after the statement than before. A parent of a foreign key or a LIKE model stays as it is.
 fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failure> {
-    let changed = if part.kind == DdlKind::RenameTable { part.tables.len() } else { 1 };
-    part.tables
-        .iter()
-        .take(changed)
+    part.subject()
+        .into_iter()
+        .chain(part.new_name.as_ref().map(|new| &new.name))
         .map(|name| {
             let target = tables.rules.target_of(name)?.unwrap_or_else(|| name.clone());
             let table = (!target.is_schema()).then(|| target.table.clone());
             Ok(DdlObject { schema: target.schema, table })
         })
         .collect()
-}
-
-/// The session that the statement ran in, as far as it changes its outcome. Text is canonical, so that quoting modes
-/// do not matter.
-fn session(statement: &Statement, collations: bool) -> Vec<String> {
-    let mut session = vec![
-        "SET NAMES utf8mb4".to_owned(),
-        format!("SET timestamp = {}.{:06}", statement.timestamp, statement.microseconds),
-        format!("SET sql_mode = '{}'", modes(statement.sql_mode)),
-    ];
-    if let Some(zone) = &statement.time_zone
-        && zone.starts_with(['+', '-'])
-    {
-        session.push(format!("SET time_zone = '{}'", zone.replace('\'', "")));
-    }
-    if let Some(id) = statement.collation_server.filter(|_| collations) {
-        session.push(format!("SET collation_server = {id}"));
-    }
-    session
-}
-
-/// Modes that change what a definition means, what it does to the rows that are there, or whether it is refused. Quoting
-/// modes are not among them.
-fn modes(mode: SqlMode) -> String {
-    const KEPT: [(u64, &str); 12] = [
-        (1, "REAL_AS_FLOAT"),
-        (1 << 1, "PIPES_AS_CONCAT"),
-        (1 << 3, "IGNORE_SPACE"),
-        (1 << 6, "NO_UNSIGNED_SUBTRACTION"),
-        (1 << 19, "NO_AUTO_VALUE_ON_ZERO"),
-        (1 << 21, "STRICT_TRANS_TABLES"),
-        (1 << 22, "STRICT_ALL_TABLES"),
-        (1 << 23, "NO_ZERO_IN_DATE"),
-        (1 << 24, "NO_ZERO_DATE"),
-        (1 << 25, "ALLOW_INVALID_DATES"),
-        (1 << 26, "ERROR_FOR_DIVISION_BY_ZERO"),
-        (1 << 29, "HIGH_NOT_PRECEDENCE"),
-    ];
-    let mut names = vec!["NO_ENGINE_SUBSTITUTION"];
-    names.extend(KEPT.iter().filter(|(bit, _)| mode.bits() & bit != 0).map(|(_, name)| *name));
-    names.join(",")
 }
 
 /// The definitions after the statements so far.

@@ -1,4 +1,4 @@
-//! Whether a statement that removes rows at the target would take along those of another source table.
+//! Whether a statement that removes or renames a table at the target would take along rows of another source table.
 use dm_schema::{
     TableName,
     ddl::{DdlKind, DdlStatement},
@@ -7,14 +7,21 @@ use dm_schema::{
 use super::tables::Tables;
 use crate::{failure::Failure, unit::rules::Rules};
 
-/// Another table, of this source or of another one of the task, whose rows a DROP or TRUNCATE would remove too; `None` when
+/// Another table, of this source or of another one of the task, whose rows a DROP, TRUNCATE or RENAME would take along; `None` when
 /// only the statement's own table can ever have written there.
 ///
 /// Missing input fails closed: of another source only the rules are known here, so what could feed the table counts.
 pub async fn other_feeder(part: &DdlStatement, tables: &mut Tables) -> Result<Option<String>, Failure> {
     let removes = [DdlKind::DropTable, DdlKind::TruncateTable, DdlKind::DropDatabase];
-    let Some(subject) = part.subject().filter(|_| removes.contains(&part.kind)) else { return Ok(None) };
+    let takes = removes.contains(&part.kind) || part.new_name.is_some();
+    let Some(subject) = part.subject().filter(|_| takes) else { return Ok(None) };
     let Some(target) = tables.rules.target_of(subject)? else { return Ok(None) };
+    if let Some(new) = &part.new_name
+        && tables.rules.target_of(&new.name)?.as_ref() == Some(&target)
+    {
+        // Nothing moves at the target.
+        return Ok(None);
+    }
     if let Some(other) = tables.others.iter().position(|rules| rules.may_feed(&target)) {
         return Ok(Some(format!("another source of the task ({} of {})", other + 1, tables.others.len())));
     }

@@ -6,6 +6,8 @@ mod assembler;
 mod batcher;
 mod changes;
 mod ddl;
+mod ddl_session;
+mod ddl_unknown;
 mod feeders;
 mod payload;
 mod pipeline;

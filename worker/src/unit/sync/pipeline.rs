@@ -2,6 +2,7 @@
 use bytes::Bytes;
 use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
+use dm_schema::Dialect;
 use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
 use tracing::info;
 
@@ -10,6 +11,7 @@ use super::{
     batcher::{Batcher, check_part},
     changes::Changes,
     ddl,
+    ddl_unknown::with_commands,
     feeders::other_feeder,
     proof::fingerprint,
     reader::{Reader, damaged},
@@ -55,7 +57,7 @@ pub struct Pipeline<'a> {
     /// Of the source's server.
     identity: String,
     /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
-    same_family: bool,
+    dialect: Dialect,
     by_position: bool,
 }
 
@@ -99,7 +101,7 @@ impl<'a> Pipeline<'a> {
             heartbeats: 0,
             generation: start.generation,
             identity: context.identity.text(),
-            same_family: flavor == resume.target_flavor,
+            dialect: Dialect::between(flavor, resume.target_flavor),
         }
     }
 
@@ -171,7 +173,8 @@ impl<'a> Pipeline<'a> {
             Event::MariaGtid(_) => self.committed = u64::from(header.timestamp),
             _ => {}
         }
-        let finished = self.assembler.step(&header, &event, raw)?;
+        let finished =
+            self.assembler.step(&header, &event, raw).map_err(|e| with_commands(e, &self.context.task))?;
         self.context.status.sync.event(header.timestamp, self.assembler.place());
         match finished {
             Some(transaction) => {
@@ -354,8 +357,13 @@ impl<'a> Pipeline<'a> {
             }
         }
         let included = |table: &StoredTable| already_in(table, transaction);
-        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.same_family)?;
+        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)
+            .map_err(|e| with_commands(e, &self.context.task))?;
         if plan.steps.is_empty() {
+            // A new name that leads to the same table has nothing to do at the target.
+            if !plan.pending.gone.is_empty() || !plan.pending.after.is_empty() {
+                self.tables.replace(&plan.pending.gone, plan.pending.after);
+            }
             return self.rows(txn, transaction).await;
         }
         if let Some(zone) = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-'])) {
@@ -421,7 +429,7 @@ fn would_remove(other: &str, statement: &Statement, end: &Place) -> Failure {
     Failure::new(
         Code::DdlUnparseable,
         format!(
-            "endLocation: [position: {}], origin SQL: [{}]: it would also remove the rows that {other} has in the same table at the target",
+            "endLocation: [position: {}], origin SQL: [{}]: it would also remove or move the rows that {other} has in the same table at the target",
             end.text(),
             short(&statement.sql)
         ),

@@ -229,7 +229,12 @@ async fn settle(
         return Err(Failure::new(
             Code::DdlUndecided,
             format!("it is not known whether this statement was executed at the target: {sql}"),
-        ));
+        )
+        .workaround(format!(
+            "Please look at the target. If it was executed, or is not wanted: `dmctl binlog skip {task}`. If it was not: \
+             `dmctl binlog replace {task} \"<SQL>\"` with this statement or one that does the rest of it.",
+            task = context.task
+        )));
     };
     info!(task = %context.task, source = %context.source_id, ?decision, "the DDL is settled");
     attachment.resolve_ddl(record, decision).await.map_err(target)
