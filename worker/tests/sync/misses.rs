@@ -42,7 +42,7 @@ async fn miss(strict: bool) -> Result<()> {
     let named = error.split("transaction ").nth(1).unwrap_or_default();
     let gtid: String = named.chars().take_while(|c| c.is_ascii_digit() || *c == '-').collect();
     let number = gtid.rsplit('-').next().filter(|n| !n.is_empty()).context("no GTID")?;
-    assert!(last.concat().contains(&format!("\"{number}\"")), "{last:?}: {error}");
+    assert!(last.concat().contains(&format!("'{number}'")), "{last:?}: {error}");
     // The row is put back, and the task goes on with this very change.
     scene.target.run(&["INSERT INTO shop.k VALUES (1, 1)"]).await?;
     leader.change(|s| s.resume_serial += 1).await?;
