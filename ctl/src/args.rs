@@ -73,6 +73,18 @@ pub enum Command {
     QueryStatus(QueryStatus),
     /// List the members of the cluster
     ListMember(ListMember),
+    /// Skip, replace, or put statements before, one event of the binlog; list or revert what is pending
+    #[command(arg_required_else_help = true)]
+    Binlog(Binlog),
+    /// Show, set or delete the table definitions by which a paused task reads the binlog
+    #[command(arg_required_else_help = true)]
+    BinlogSchema(BinlogSchema),
+    /// Older name of `binlog`
+    #[command(hide = true)]
+    HandleError(HandleError),
+    /// Older name of `binlog-schema`
+    #[command(hide = true)]
+    OperateSchema(OperateSchema),
     /// Remove a master for good, or a worker that is offline
     OfflineMember(OfflineMember),
 }
@@ -157,6 +169,137 @@ pub struct OfflineMember {
     /// Its name
     #[arg(short, long)]
     pub name: String,
+}
+
+/// `binlog`.
+#[derive(Debug, Args)]
+pub struct Binlog {
+    /// Where the event begins, FILE:POS; without it, where the task stands still
+    #[arg(short, long, global = true, default_value = "", hide_default_value = true)]
+    pub binlog_pos: String,
+    #[command(subcommand)]
+    pub verb: BinlogVerb,
+}
+
+/// What to do with the event.
+#[derive(Debug, Subcommand)]
+pub enum BinlogVerb {
+    /// Leave the event, or the whole transaction, out
+    Skip {
+        /// The task's name or its file
+        task: String,
+    },
+    /// Run other DDL statements in its place
+    Replace {
+        /// The task's name or its file
+        task: String,
+        /// Statements with the names of databases in them, `;` between them
+        #[arg(required = true)]
+        sql: Vec<String>,
+    },
+    /// Run DDL statements before it
+    Inject {
+        /// The task's name or its file
+        task: String,
+        /// Statements with the names of databases in them, `;` between them
+        #[arg(required = true)]
+        sql: Vec<String>,
+    },
+    /// Withdraw what is pending
+    Revert {
+        /// The task's name or its file
+        task: String,
+        #[arg(hide = true)]
+        more: Vec<String>,
+    },
+    /// Show what is pending
+    List {
+        /// The task's name or its file
+        task: String,
+    },
+}
+
+/// `handle-error`.
+#[derive(Debug, Args)]
+pub struct HandleError {
+    /// Where the event begins, FILE:POS; without it, where the task stands still
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    pub binlog_pos: String,
+    /// The task's name or its file
+    pub task: String,
+    /// skip, replace or revert
+    pub operation: String,
+    /// For replace
+    pub sql: Vec<String>,
+}
+
+/// `binlog-schema`.
+#[derive(Debug, Args)]
+pub struct BinlogSchema {
+    #[command(subcommand)]
+    pub verb: SchemaVerb,
+}
+
+/// Which table.
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// The task's name or its file
+    pub task: String,
+    /// Database at the source
+    pub database: String,
+    /// Table at the source
+    pub table: String,
+}
+
+/// What to do with the definition.
+#[derive(Debug, Subcommand)]
+pub enum SchemaVerb {
+    /// Show it
+    List(TableArgs),
+    /// Set it, from a file or from one of the servers
+    Update {
+        #[command(flatten)]
+        table: TableArgs,
+        /// File with one CREATE TABLE statement
+        schema_file: Option<String>,
+        /// Store it at once (always done)
+        #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+        flush: bool,
+        /// Also for the other shards (nothing to do)
+        #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+        sync: bool,
+        /// As the source has it now
+        #[arg(long)]
+        from_source: bool,
+        /// As the target has it now
+        #[arg(long)]
+        from_target: bool,
+    },
+    /// Delete it: it is read at the source when rows come
+    Delete(TableArgs),
+}
+
+/// `operate-schema`.
+#[derive(Debug, Args)]
+pub struct OperateSchema {
+    /// get, set or remove
+    pub operation: String,
+    /// The task's name or its file
+    pub task: String,
+    /// For set: file with one CREATE TABLE statement
+    pub schema_file: Option<String>,
+    /// Database at the source
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    pub database: String,
+    /// Table at the source
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    pub table: String,
+    /// Store it at once (always done)
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub flush: bool,
+    /// Also for the other shards (nothing to do)
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub sync: bool,
 }
 
 /// Gives the root's long flags their second dash.

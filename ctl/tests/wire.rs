@@ -286,3 +286,102 @@ async fn offline_member_names_one_member_and_fails_when_refused() {
     }
     assert_eq!(master.calls().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binlog_sends_what_was_typed_and_prints_rows() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let lines = "binlog skip t -b \"b.000001:4\" -s s1,s2\n\
+                 binlog -b b.000001:4 skip t\n\
+                 binlog replace t \"alter table a.b add c int; alter table a.b add d varchar(3) default ';'\" -s s1\n\
+                 binlog inject t alter table a.b add c int;\n\
+                 binlog revert t more words\n\
+                 binlog list t\n\
+                 handle-error t skip -b b.000001:4\n\
+                 handle-error t replace drop table a.b\n\
+                 handle-error t revert -s s1\n";
+    let run = dmctl_with(&["--master-addr", &address], None, lines).await;
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{}", run.out);
+    assert_eq!(
+        master.calls(),
+        [
+            "Skip t [\"s1\", \"s2\"] [b.000001:4] []",
+            "Skip t [] [b.000001:4] []",
+            "Replace t [\"s1\"] [] [\"alter table a.b add c int\", \"alter table a.b add d varchar(3) default ';'\"]",
+            "Inject t [] [] [\"alter table a.b add c int\"]",
+            "Revert t [] [] []",
+            "List t [] [] []",
+            "Skip t [] [b.000001:4] []",
+            "Replace t [] [] [\"drop table a.b\"]",
+            "Revert t [\"s1\"] [] []",
+        ],
+        "{}",
+        run.out
+    );
+    let list = dmctl(&["--master-addr", &address, "binlog", "list", "t"]).await;
+    assert_eq!(
+        list.out,
+        "{\n    \"result\": true,\n    \"msg\": \"\",\n    \"sources\": [\n        {\n            \"result\": true,\n            \
+         \"msg\": \"[{\\\"op\\\":1,\\\"task\\\":\\\"t\\\",\\\"binlogPos\\\":\\\"(b.000001, 4)\\\"}]\",\n            \
+         \"source\": \"mysql-replica-01\",\n            \"worker\": \"worker1\"\n        }\n    ]\n}\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binlog_and_binlog_schema_refuse_what_makes_no_sense_before_anything_is_sent() {
+    let master = FakeMaster::default();
+    let address = master.serve().await.to_string();
+    let file = std::env::temp_dir().join(format!("dmctl-wire-schema-{}.sql", std::process::id()));
+    std::fs::write(&file, "CREATE TABLE t (id INT)").unwrap();
+    let file = file.display().to_string();
+    let all: &[&[&str]] = &[
+        &["binlog", "skip", "t", "-b", "b.000001"],
+        &["binlog", "skip", "t", "-b", "b.000001:x"],
+        &["binlog", "replace", "t", ";"],
+        &["binlog", "inject", "t", "alter table a.b comment 'x"],
+        &["handle-error", "t", "inject", "x"],
+        &["handle-error", "t", "skip", "drop table a.b"],
+        &["handle-error", "t", "replace"],
+        &["binlog-schema", "update", "t", "a", "b"],
+        &["binlog-schema", "update", "t", "a", "b", "--from-source", "--from-target"],
+        &["binlog-schema", "update", "t", "a", "b", &file, "--from-source"],
+        &["binlog-schema", "update", "t", "a", "b", "/no/such/file"],
+        &["operate-schema", "get", "t", "-d", "a", "-t", "b"],
+        &["operate-schema", "get", "t", "-s", "s1", "-d", "a"],
+        &["operate-schema", "set", "t", "-s", "s1", "-d", "a", "-t", "b"],
+        &["operate-schema", "alter", "t", "-s", "s1", "-d", "a", "-t", "b"],
+    ];
+    for words in all {
+        let run = dmctl_with(words, Some(&address), "").await;
+        assert_eq!(run.code, 1, "{words:?} {}", run.out);
+        assert!(run.err.starts_with("Error: "), "{words:?}: {}", run.err);
+    }
+    // Without a verb they print help, as DM does.
+    for words in [&["binlog"][..], &["binlog-schema"]] {
+        let run = dmctl_with(words, Some(&address), "").await;
+        assert_eq!((run.code, run.out.contains("Usage")), (0, true), "{words:?} {} {}", run.out, run.err);
+    }
+    assert_eq!(master.calls(), Vec::<String>::new());
+    let good: &[&[&str]] = &[
+        &["binlog-schema", "list", "t", "a", "b", "-s", "s1"],
+        &["binlog-schema", "update", "t", "a", "b", &file, "-s", "s1", "--sync=false"],
+        &["binlog-schema", "update", "t", "a", "b", "--from-source", "-s", "s1"],
+        &["binlog-schema", "delete", "t", "a", "b", "-s", "s1"],
+        &["operate-schema", "set", "t", &file, "-s", "s1", "-d", "a", "-t", "b"],
+    ];
+    for words in good {
+        let run = dmctl_with(words, Some(&address), "").await;
+        assert_eq!(run.code, 0, "{words:?} {} {}", run.out, run.err);
+    }
+    assert_eq!(
+        master.calls(),
+        [
+            "GetSchema t [\"s1\"] a.b [] flush=false sync=false from=falsefalse",
+            "SetSchema t [\"s1\"] a.b [CREATE TABLE t (id INT)] flush=true sync=false from=falsefalse",
+            "SetSchema t [\"s1\"] a.b [] flush=true sync=true from=truefalse",
+            "RemoveSchema t [\"s1\"] a.b [] flush=false sync=false from=falsefalse",
+            "SetSchema t [\"s1\"] a.b [CREATE TABLE t (id INT)] flush=true sync=true from=falsefalse",
+        ]
+    );
+    std::fs::remove_file(&file).unwrap();
+}

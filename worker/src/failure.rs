@@ -1,7 +1,10 @@
 //! Why a unit stopped: DM's error plus what the runtime does about it.
 use std::fmt;
 
-use dm_proto::error::{Code, Error, Scope, Verdict};
+use dm_proto::{
+    error::{Code, Error, Scope, Verdict},
+    worker::StopPoint,
+};
 
 /// What happens next, decided where the error is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum Next {
 pub struct Failure {
     pub error: Error,
     pub next: Next,
+    /// The transaction that it is about, where there is one.
+    pub at: Option<StopPoint>,
 }
 
 impl Failure {
@@ -47,6 +52,13 @@ impl Failure {
     #[must_use]
     pub fn workaround(mut self, text: impl Into<String>) -> Self {
         self.error = self.error.with_workaround(text.into());
+        self
+    }
+
+    /// Names the transaction that it is about.
+    #[must_use]
+    pub fn at(mut self, at: StopPoint) -> Self {
+        self.at = Some(at);
         self
     }
 
@@ -89,7 +101,7 @@ impl From<Error> for Failure {
             Verdict::Retryable => Next::Retry,
             Verdict::NeedsPerson | Verdict::Fatal => Next::Person,
         };
-        Self { error, next }
+        Self { error, next, at: None }
     }
 }
 

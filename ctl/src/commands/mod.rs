@@ -1,8 +1,11 @@
 //! The commands: each checks its words, asks a master, and gives the text to print.
 
+mod binlog;
+mod binlog_schema;
 mod compact;
 mod member;
 mod source;
+mod split;
 mod status;
 mod task;
 mod whole_source;
@@ -34,6 +37,10 @@ impl Context {
             Command::ResumeTask(args) => task::operate(self, TaskOp::Resume, args, sources).await,
             Command::QueryStatus(args) => status::query(self, args, sources).await,
             Command::ListMember(args) => member::list(self, args).await,
+            Command::Binlog(args) => binlog::operate(self, args, sources).await,
+            Command::HandleError(args) => binlog::handle_error(self, args, sources).await,
+            Command::BinlogSchema(args) => binlog_schema::operate(self, args, sources).await,
+            Command::OperateSchema(args) => binlog_schema::operate_old(self, args, sources).await,
             Command::OfflineMember(args) => member::offline(self, args).await,
         }?;
         text.push('\n');

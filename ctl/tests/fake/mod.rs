@@ -154,6 +154,33 @@ master! {
             let msg = if result { String::new() } else { "still online".to_owned() };
             Ok(Response::new(pb::OfflineMemberResponse { result, msg }))
         }
+
+        async fn handle_error(
+            &self,
+            request: Request<pb::HandleErrorRequest>,
+        ) -> Result<Response<pb::HandleErrorResponse>, Status> {
+            let r = request.into_inner();
+            self.note(format!("{:?} {} {:?} [{}] {:?}", r.op(), r.task, r.sources, r.binlog_pos, r.sqls)).await?;
+            let mut sources = vec![row("mysql-replica-01")];
+            if r.op() == pb::ErrorOp::List {
+                sources[0].msg = "[{\"op\":1,\"task\":\"t\",\"binlogPos\":\"(b.000001, 4)\"}]".to_owned();
+            }
+            Ok(Response::new(pb::HandleErrorResponse { result: true, msg: String::new(), sources }))
+        }
+
+        async fn operate_schema(
+            &self,
+            request: Request<pb::OperateSchemaRequest>,
+        ) -> Result<Response<pb::OperateSchemaResponse>, Status> {
+            let r = request.into_inner();
+            self.note(format!(
+                "{:?} {} {:?} {}.{} [{}] flush={} sync={} from={}{}",
+                r.op(), r.task, r.sources, r.database, r.table, r.schema, r.flush, r.sync, r.from_source, r.from_target
+            ))
+            .await?;
+            let sources = vec![row("mysql-replica-01")];
+            Ok(Response::new(pb::OperateSchemaResponse { result: true, msg: String::new(), sources }))
+        }
     }
     update_task(pb::UpdateTaskRequest) -> pb::UpdateTaskResponse;
     show_ddl_locks(pb::ShowDdlLocksRequest) -> pb::ShowDdlLocksResponse;
@@ -163,10 +190,8 @@ master! {
     check_task(pb::CheckTaskRequest) -> pb::CheckTaskResponse;
     register_worker(pb::RegisterWorkerRequest) -> pb::RegisterWorkerResponse;
     operate_leader(pb::OperateLeaderRequest) -> pb::OperateLeaderResponse;
-    operate_schema(pb::OperateSchemaRequest) -> pb::OperateSchemaResponse;
     get_sub_task_cfg(pb::GetSubTaskCfgRequest) -> pb::GetSubTaskCfgResponse;
     get_cfg(pb::GetCfgRequest) -> pb::GetCfgResponse;
-    handle_error(pb::HandleErrorRequest) -> pb::HandleErrorResponse;
     get_master_cfg(pb::GetMasterCfgRequest) -> pb::GetMasterCfgResponse;
     transfer_source(pb::TransferSourceRequest) -> pb::TransferSourceResponse;
     operate_relay(pb::OperateRelayRequest) -> pb::OperateRelayResponse;

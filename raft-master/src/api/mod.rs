@@ -1,9 +1,11 @@
 //! The Master service: thin handlers, and the way to the leader.
 
+mod binlog_schema;
 mod check;
 mod checktext;
 mod desk;
 mod forward;
+mod handle_error;
 mod list_member;
 mod offline_member;
 mod operate_source;

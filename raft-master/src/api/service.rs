@@ -5,8 +5,8 @@ use dm_proto::pb::{self, master_server::Master};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
-    REPORT_AGE, forward::Forwarder, list_member, offline_member, operate_source, operate_task, query_status,
-    register, show_locks, start_task,
+    REPORT_AGE, binlog_schema, forward::Forwarder, handle_error, list_member, offline_member, operate_source,
+    operate_task, query_status, register, show_locks, start_task,
 };
 use crate::{node::Node, problem::Problem};
 
@@ -203,9 +203,17 @@ impl Master for MasterService {
 
     async fn operate_schema(
         &self,
-        _: Request<pb::OperateSchemaRequest>,
+        request: Request<pb::OperateSchemaRequest>,
     ) -> Result<Response<pb::OperateSchemaResponse>, Status> {
-        Err(later("binlog-schema"))
+        self.forwarder
+            .serve(
+                request,
+                |desk, _, message| {
+                    Box::pin(async move { answered(binlog_schema::handle(desk, message).await) })
+                },
+                |mut master, request| Box::pin(async move { master.operate_schema(request).await }),
+            )
+            .await
     }
 
     async fn get_sub_task_cfg(
@@ -221,9 +229,17 @@ impl Master for MasterService {
 
     async fn handle_error(
         &self,
-        _: Request<pb::HandleErrorRequest>,
+        request: Request<pb::HandleErrorRequest>,
     ) -> Result<Response<pb::HandleErrorResponse>, Status> {
-        Err(later("binlog"))
+        self.forwarder
+            .serve(
+                request,
+                |desk, call, message| {
+                    Box::pin(async move { answered(handle_error::handle(desk, call, message).await) })
+                },
+                |mut master, request| Box::pin(async move { master.handle_error(request).await }),
+            )
+            .await
     }
 
     async fn get_master_cfg(

@@ -26,6 +26,13 @@ pub enum Expected {
         /// Resume that is meant.
         resume_serial: u64,
     },
+    /// Its worker has taken up this resume, whatever comes of it.
+    TakenUp {
+        /// Start that is meant.
+        revision: u64,
+        /// Resume that is meant.
+        resume_serial: u64,
+    },
     /// It is paused.
     Paused {
         /// Start that is meant.
@@ -126,6 +133,10 @@ fn judge(
                 }
                 _ => None,
             }
+        }
+        Expected::TakenUp { revision, resume_serial } => {
+            let taken = report.filter(|r| r.task_revision == *revision && r.resume_serial >= *resume_serial);
+            taken.map(|_| good(source, worker))
         }
         Expected::Paused { revision } => {
             let report = report.filter(|r| r.task_revision == *revision)?;

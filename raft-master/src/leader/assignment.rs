@@ -16,6 +16,7 @@ pub fn assignment(state: &State, worker: &str, incarnation: u64, master_loss_gra
             resume_serial: s.resume_serial,
             remove_meta: s.remove_meta,
             start_time: s.start_time.clone(),
+            operators: s.operators.iter().cloned().collect(),
         });
         Some(BoundSource {
             source_id: id.clone(),

@@ -10,7 +10,11 @@ use futures::{StreamExt, stream};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-use super::{damper::Damper, desired::meta_wishes, tenure::Tenure};
+use super::{
+    damper::Damper,
+    desired::{consumed_operators, meta_wishes},
+    tenure::Tenure,
+};
 use crate::{node::Node, problem::Problem};
 
 /// Time resolution of leases.
@@ -74,6 +78,7 @@ fn decide(state: &dm_state::State, tenure: &Tenure, damper: &mut Damper, now: In
     let mut commands = plan(state, &liveness);
     for (worker, incarnation, report) in tenure.roster.reports() {
         commands.extend(meta_wishes(state, &worker, incarnation, &report));
+        commands.extend(consumed_operators(state, &worker, incarnation, &report));
     }
     commands
 }
@@ -94,6 +99,9 @@ async fn act(node: &Node, commands: Vec<Body>, damper: &mut Damper) -> bool {
             (Ok(_), Body::WorkerGone(gone)) => info!(worker = %gone.name, "worker has left"),
             (Ok(_), Body::SetMeta(meta)) => {
                 info!(task = %meta.task, source = %meta.source_id, meta = meta.meta, "meta stage is committed");
+            }
+            (Ok(_), Body::RemoveOperator(done)) => {
+                info!(task = %done.task, source = %done.source_id, operator = done.id, "error operator is consumed");
             }
             (Ok(_), _) => {}
             (Err(Problem::NotLeader), _) => fine = false,

@@ -7,6 +7,7 @@ use dm_proto::{
 };
 
 use crate::{
+    operators::{self, Operators},
     outcome::{code, done, refused},
     state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Worker},
 };
@@ -57,6 +58,8 @@ pub fn apply(state: &mut State, command: &Command) -> Result<Outcome, Incompatib
         Body::SetStage(c) => set_stage(state, c),
         Body::RemoveSubtasks(c) => Ok(remove_subtasks(state, c)),
         Body::SetMeta(c) => set_meta(state, c),
+        Body::SetOperator(c) => operators::set(state, c),
+        Body::RemoveOperator(c) => Ok(operators::remove(state, c)),
     }
 }
 
@@ -237,6 +240,7 @@ fn start_task(state: &mut State, c: &raft::StartTask, at: u64) -> Outcome {
             start_time: c.start_time.clone(),
             resume_serial: 0,
             created_at_ms: at,
+            operators: Operators::default(),
         };
         task.subtasks.insert(source.clone(), subtask);
     }
@@ -306,7 +310,7 @@ fn set_meta(state: &mut State, c: &raft::SetMeta) -> Result<Outcome, Incompatibl
     Ok(done(true, 0))
 }
 
-fn existing_subtasks<'a>(
+pub(crate) fn existing_subtasks<'a>(
     state: &'a mut State,
     task: &str,
     sources: &[String],

@@ -7,6 +7,7 @@ use dm_proto::{
 };
 use prost::Message;
 
+use crate::operators::Operators;
 use crate::state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Task, Worker};
 
 /// Layout of [`StateImage`] that this program writes.
@@ -91,6 +92,7 @@ fn task_image(name: &str, task: &Task) -> TaskImage {
         remove_meta: s.remove_meta,
         start_time: s.start_time.clone(),
         created_at_ms: s.created_at_ms,
+        operators: s.operators.iter().cloned().collect(),
     });
     TaskImage { name: name.to_owned(), subtasks: subtasks.collect() }
 }
@@ -129,6 +131,8 @@ fn subtask(s: SubtaskImage) -> Result<(String, Subtask), RestoreError> {
         .map_err(|_| RestoreError::BadValue { field: "desired", value: s.desired })?;
     let meta =
         MetaStage::try_from(s.meta).map_err(|_| RestoreError::BadValue { field: "meta", value: s.meta })?;
+    let operators = Operators::restore(s.operators)
+        .map_err(|value| RestoreError::BadValue { field: "operator kind", value })?;
     let subtask = Subtask {
         config: s.config,
         revision: s.revision,
@@ -139,6 +143,7 @@ fn subtask(s: SubtaskImage) -> Result<(String, Subtask), RestoreError> {
         start_time: s.start_time,
         resume_serial: s.resume_serial,
         created_at_ms: s.created_at_ms,
+        operators,
     };
     Ok((s.source_id, subtask))
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod image;
 mod liveness;
+mod operators;
 mod outcome;
 mod plan;
 mod state;
@@ -13,6 +14,7 @@ mod state;
 pub use apply::{Incompatible, apply};
 pub use image::{FORMAT, RestoreError, decode, encode, restore};
 pub use liveness::{Condition, Liveness, WorkerLiveness};
+pub use operators::{MAX_OPERATORS, MAX_STATEMENTS, Operators};
 pub use outcome::{code, command, done, refused};
 pub use plan::plan;
 pub use state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Task, Worker};

@@ -24,6 +24,8 @@ pub mod code {
     pub const STAGE_INVALID: i32 = 46015;
     /// No such task, or not on these sources.
     pub const TASK_NOT_EXIST: i32 = 46018;
+    /// An operation that is not known, or not in this form.
+    pub const OPERATION_INVALID: i32 = 38041;
     /// The cluster was initialised with another id.
     pub const FOREIGN_CLUSTER: i32 = 38038;
 }

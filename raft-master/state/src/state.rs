@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 
 use dm_proto::worker::{MetaStage, Stage};
 
+use crate::operators::Operators;
+
 /// Version of the command set that this program can propose and apply.
 pub const CLUSTER_VERSION: u64 = 1;
 
@@ -84,6 +86,8 @@ pub struct Subtask {
     pub resume_serial: u64,
     /// Milliseconds since 1970, from the command.
     pub created_at_ms: u64,
+    /// Pending error operators.
+    pub operators: Operators,
 }
 
 impl State {

@@ -9,8 +9,8 @@ use std::{
 use dm_proto::{
     pb::{RegisterWorkerRequest, RegisterWorkerResponse},
     worker::{
-        Assignment, Authority, CheckItem, CheckRequest, CheckResponse, Down, Hello, MetaStage, Pong, Report,
-        SourceReport, Stage, SubtaskReport, SyncProgress, Up, down, up,
+        Assignment, Authority, CheckItem, CheckRequest, CheckResponse, DefinitionRequest, DefinitionResponse,
+        Down, Hello, MetaStage, Pong, Report, SourceReport, Stage, SubtaskReport, SyncProgress, Up, down, up,
         worker_session_server::{WorkerSession, WorkerSessionServer},
     },
 };
@@ -257,5 +257,12 @@ impl WorkerSession for Service {
         let mut script = self.script.lock().unwrap();
         script.checks.push(request.into_inner());
         Ok(Response::new(CheckResponse { items: script.check.clone() }))
+    }
+
+    async fn definition(
+        &self,
+        _: Request<DefinitionRequest>,
+    ) -> Result<Response<DefinitionResponse>, Status> {
+        Err(Status::unimplemented("definition"))
     }
 }

@@ -79,6 +79,11 @@ impl Board {
         });
     }
 
+    /// What is known of one subtask here.
+    pub fn subtask(&self, source_id: &str, task: &str) -> Option<Arc<SubtaskStatus>> {
+        self.lock().sources.get(source_id)?.subtasks.get(task).cloned()
+    }
+
     pub fn remove_subtask(&self, source_id: &str, task: &str) {
         self.change(|inner| {
             if let Some(entry) = inner.sources.get_mut(source_id) {

@@ -1,15 +1,17 @@
 //! The session that a leader opens.
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use dm_proto::error::Code;
 use dm_proto::worker::{
-    CheckRequest, CheckResponse, Down, Hello, Pong, Up, down, up, worker_session_server::WorkerSession,
+    CheckRequest, CheckResponse, DefinitionRequest, DefinitionResponse, Down, Hello, Pong, Up, down, up,
+    worker_session_server::WorkerSession,
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 
-use crate::{check, runtime::Process};
+use crate::{check, failure::Failure, runtime::Process, subtask::Order};
 
 /// Reports are made at least this often.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -61,6 +63,27 @@ impl WorkerSession for SessionService {
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         Ok(Response::new(check::run(request.get_ref()).await))
+    }
+
+    async fn definition(
+        &self,
+        request: Request<DefinitionRequest>,
+    ) -> Result<Response<DefinitionResponse>, Status> {
+        let request = request.into_inner();
+        let authority = request.authority.as_ref();
+        self.process.admit(authority).map_err(|e| Status::failed_precondition(e.to_string()))?;
+        let status = self.process.board.subtask(&request.source_id, &request.task);
+        let answered = match status {
+            Some(status) => Order::send(&status, request).await,
+            None => Err(Failure::new(
+                Code::SubtaskNotFound,
+                format!("no subtask {} of source {} here", request.task, request.source_id),
+            )),
+        };
+        Ok(Response::new(match answered {
+            Ok(text) => DefinitionResponse { text, error: None },
+            Err(failure) => DefinitionResponse { text: String::new(), error: Some((&failure.error).into()) },
+        }))
     }
 }
 

@@ -2,12 +2,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dm_proto::worker::BoundSource;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     runtime::Process,
     subtask::{Desired, SubtaskActor, SubtaskStatus},
 };
+
+/// Orders that wait for their subtask's actor; more are refused.
+const ORDERS: usize = 4;
 
 struct Handle {
     wish: watch::Sender<Option<Desired>>,
@@ -78,10 +84,11 @@ impl Bound {
     }
 
     fn start(&mut self, task: &str, desired: Desired) {
-        let status = Arc::new(SubtaskStatus::new(task, self.process.board.bell()));
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let status = Arc::new(SubtaskStatus::new(task, self.process.board.bell(), orders));
         self.process.board.add_subtask(&self.source_id, task, Arc::clone(&status));
         let (wish, seen) = watch::channel(Some(desired));
-        let actor = SubtaskActor::new(Arc::clone(&self.process), &self.source_id, task, seen, status);
+        let actor = SubtaskActor::new(Arc::clone(&self.process), &self.source_id, task, seen, inbox, status);
         self.subtasks.insert(task.to_owned(), Handle { wish, join: tokio::spawn(actor.run()) });
     }
 }

@@ -8,12 +8,15 @@ use dm_proto::{
     error::Code,
     worker::{MetaStage, Stage},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Attempt, Desired, SubtaskStatus,
+    Attempt, Desired, Order, SubtaskStatus,
     gate::{Gate, Retries},
 };
 use crate::{failure::Failure, runtime::Process, unit::UnitEnd};
@@ -61,6 +64,7 @@ pub struct SubtaskActor {
     source_id: String,
     task: String,
     wish: watch::Receiver<Option<Desired>>,
+    inbox: mpsc::Receiver<Order>,
     status: Arc<SubtaskStatus>,
     run: Option<Run>,
     /// What the last run was for; the gate is about that.
@@ -75,6 +79,7 @@ impl SubtaskActor {
         source_id: &str,
         task: &str,
         wish: watch::Receiver<Option<Desired>>,
+        inbox: mpsc::Receiver<Order>,
         status: Arc<SubtaskStatus>,
     ) -> Self {
         Self {
@@ -82,6 +87,7 @@ impl SubtaskActor {
             source_id: source_id.to_owned(),
             task: task.to_owned(),
             wish,
+            inbox,
             status,
             run: None,
             work: Work::Units,
@@ -158,15 +164,7 @@ impl SubtaskActor {
             (Work::Units, _) => self.status.set_stage(Stage::New),
         }
         let drain = CancellationToken::new();
-        let attempt = Attempt {
-            process: Arc::clone(&self.process),
-            source_id: self.source_id.clone(),
-            task: self.task.clone(),
-            desired: wish.clone(),
-            wish: self.wish.clone(),
-            status: Arc::clone(&self.status),
-            drain: drain.clone(),
-        };
+        let attempt = self.attempt(wish, drain.clone());
         info!(task = %self.task, source = %self.source_id, epoch = wish.epoch, ?work, "subtask starts");
         let handle = match work {
             Work::Units => tokio::spawn(attempt.run()),
@@ -215,6 +213,7 @@ impl SubtaskActor {
             tokio::select! {
                 _ = self.wish.changed() => {}
                 () = shutdown.cancelled() => {}
+                Some(order) = self.inbox.recv() => order.refuse_running(),
                 ended = &mut run.handle => {
                     let result = ended.unwrap_or_else(|e| Err(Failure::new(Code::Internal, format!("the unit broke: {e}"))));
                     self.ended(result);
@@ -229,10 +228,39 @@ impl SubtaskActor {
                 _ => std::future::pending().await,
             }
         };
-        tokio::select! {
-            _ = self.wish.changed() => {}
-            () = shutdown.cancelled() => {}
-            () = gate => self.gate = Gate::Open,
+        let order = tokio::select! {
+            _ = self.wish.changed() => None,
+            () = shutdown.cancelled() => None,
+            Some(order) = self.inbox.recv() => Some(order),
+            () = gate => {
+                self.gate = Gate::Open;
+                None
+            }
+        };
+        if let Some(order) = order {
+            self.obey(order).await;
+        }
+    }
+
+    /// Nothing runs: the order has the target for itself.
+    async fn obey(&mut self, order: Order) {
+        let wish = self.wish.borrow().clone();
+        let Some(desired) = wish.filter(|_| self.status.stage() == Stage::Paused) else {
+            return order.refuse_running();
+        };
+        let attempt = self.attempt(&desired, CancellationToken::new());
+        order.carry_out(attempt).await;
+    }
+
+    fn attempt(&self, desired: &Desired, drain: CancellationToken) -> Attempt {
+        Attempt {
+            process: Arc::clone(&self.process),
+            source_id: self.source_id.clone(),
+            task: self.task.clone(),
+            desired: desired.clone(),
+            wish: self.wish.clone(),
+            status: Arc::clone(&self.status),
+            drain,
         }
     }
 
@@ -295,6 +323,7 @@ mod tests {
             resume_serial: 0,
             remove_meta: false,
             start_time: String::new(),
+            operators: Arc::default(),
         };
         let (paused, created) = (Stage::Paused, MetaStage::MetaCreated);
         assert_eq!(Work::of(&wish(paused, created, 5), 4), Some(Work::Fence));

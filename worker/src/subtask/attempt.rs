@@ -4,7 +4,7 @@ use std::sync::Arc;
 use dm_proto::{
     config::{SourceConfig, SubtaskConfig, TaskConfig, TaskMode},
     error::{Code, Error},
-    worker::{MetaStage, Stage},
+    worker::{DefinitionRequest, MetaStage, Stage},
 };
 use dm_target::{Attachment, LOAD_STREAM, Resume, TargetError, create_meta};
 use tokio::sync::watch;
@@ -15,7 +15,12 @@ use super::{Desired, SubtaskContext, SubtaskStatus, target_spec::target_spec};
 use crate::{
     failure::Failure,
     runtime::Process,
-    unit::{Unit, UnitEnd, load::LoadUnit, sync::SyncUnit, target_failure},
+    unit::{
+        Unit, UnitEnd,
+        load::LoadUnit,
+        sync::{SyncUnit, edit_definition},
+        target_failure,
+    },
     upstream::{self, SourceIdentity},
 };
 
@@ -107,6 +112,7 @@ impl Attempt {
             identity,
             others: task.subtasks.iter().filter(|s| s.source_id != self.source_id).cloned().collect(),
             status: Arc::clone(&self.status),
+            wish: self.wish.clone(),
             drain: self.drain.clone(),
         })
     }
@@ -168,6 +174,19 @@ impl Attempt {
         let taken = Attachment::take_over(spec).await.map_err(|e| self.target_error(&e))?;
         self.status.set_taken_over(self.desired.epoch);
         Ok(taken)
+    }
+
+    /// Shows or changes a stored table definition, while nothing runs.
+    pub async fn definition(self, request: &DefinitionRequest) -> Result<String, Failure> {
+        let unit = self.status.unit();
+        let context = self.prepare().await;
+        self.status.set_unit(unit);
+        let context = context?;
+        let (attachment, resume) = self.main_stream(&context).await?;
+        let edited = edit_definition(&context, &attachment, &resume, request).await;
+        let closed = attachment.close().await.map_err(|e| self.target_error(&e));
+        let text = edited?;
+        closed.map(|()| text)
     }
 
     async fn run_unit(

@@ -2,9 +2,10 @@
 use std::sync::Arc;
 
 use dm_proto::config::{SourceConfig, SubtaskConfig};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::SubtaskStatus;
+use super::{Desired, SubtaskStatus};
 use crate::{runtime::Process, upstream::SourceIdentity};
 
 /// One attempt's surroundings; everything in it stays the same while the attempt lives.
@@ -22,6 +23,8 @@ pub struct SubtaskContext {
     /// The task's parts for its other sources, which may feed the same target tables.
     pub others: Vec<SubtaskConfig>,
     pub status: Arc<SubtaskStatus>,
+    /// The leader's wish as it changes while the attempt runs.
+    pub wish: watch::Receiver<Option<Desired>>,
     /// Cancelled when the unit has to drain, checkpoint and end.
     pub drain: CancellationToken,
 }

@@ -1,7 +1,7 @@
 //! What the leader wants of one subtask.
 use std::sync::Arc;
 
-use dm_proto::worker::{BoundSource, MetaStage, Stage, Subtask};
+use dm_proto::worker::{BoundSource, ErrorOperator, MetaStage, Stage, Subtask};
 
 /// One subtask's part of an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Desired {
     pub remove_meta: bool,
     /// Overrides every other start point; empty = none.
     pub start_time: String,
+    /// Pending error operators; a run looks at them as they come and go.
+    pub operators: Arc<[ErrorOperator]>,
 }
 
 impl Desired {
@@ -33,6 +35,7 @@ impl Desired {
             resume_serial: subtask.resume_serial,
             remove_meta: subtask.remove_meta,
             start_time: subtask.start_time.clone(),
+            operators: subtask.operators.clone().into(),
         }
     }
 

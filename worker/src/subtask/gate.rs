@@ -105,6 +105,7 @@ mod tests {
             resume_serial,
             remove_meta: false,
             start_time: String::new(),
+            operators: std::sync::Arc::default(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What is observed of one subtask.
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dm_proto::worker::{LoadProgress, MetaStage, ProcessError, Stage, SubtaskReport};
-use tokio::sync::watch;
+use dm_proto::worker::{LoadProgress, MetaStage, ProcessError, Stage, StopPoint, SubtaskReport};
+use tokio::sync::{mpsc, watch};
 
-use super::Desired;
+use super::{Desired, Order};
 use crate::{failure::Failure, unit::sync::SyncStats};
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ struct State {
     taken_over: u64,
     released: bool,
     load: Option<LoadProgress>,
+    stopped_at: Option<StopPoint>,
+    operators_done: BTreeSet<u64>,
 }
 
 /// Shared between the subtask's actor, its unit and the reports. Every change wakes the sessions.
@@ -26,14 +29,21 @@ pub struct SubtaskStatus {
     task: String,
     state: Mutex<State>,
     bell: Arc<watch::Sender<u64>>,
+    /// To the actor that owns the runs.
+    orders: mpsc::Sender<Order>,
     /// Progress of the sync unit, read whenever a report is made.
     pub sync: SyncStats,
 }
 
 impl SubtaskStatus {
-    pub fn new(task: &str, bell: Arc<watch::Sender<u64>>) -> Self {
+    pub fn new(task: &str, bell: Arc<watch::Sender<u64>>, orders: mpsc::Sender<Order>) -> Self {
         let state = State { stage: Stage::New, ..State::default() };
-        Self { task: task.to_owned(), state: Mutex::new(state), bell, sync: SyncStats::default() }
+        Self { task: task.to_owned(), state: Mutex::new(state), bell, orders, sync: SyncStats::default() }
+    }
+
+    /// Where a person's orders beside the wish go.
+    pub fn orders(&self) -> mpsc::Sender<Order> {
+        self.orders.clone()
     }
 
     pub fn stage(&self) -> Stage {
@@ -62,6 +72,11 @@ impl SubtaskStatus {
     /// The wish that the following observations answer.
     pub fn set_wish(&self, desired: &Desired) {
         self.change(|s| {
+            if s.resume_serial != desired.resume_serial {
+                // Of the run before; what it says would be meant for the present one.
+                s.stopped_at = None;
+            }
+            s.operators_done.retain(|id| desired.operators.iter().any(|o| o.id == *id));
             s.task_revision = desired.task_revision;
             s.resume_serial = desired.resume_serial;
         });
@@ -69,12 +84,24 @@ impl SubtaskStatus {
 
     pub fn set_failure(&self, failure: Option<&Failure>) {
         self.change(|s| {
+            s.stopped_at = failure.and_then(|f| f.at.clone());
             s.errors = failure.iter().map(|f| (&f.error).into()).collect();
             s.epoch_found = match failure.map(|f| f.next) {
                 Some(crate::failure::Next::Fenced(epoch)) => epoch,
                 _ => 0,
             };
         });
+    }
+
+    /// The operator's event is in the executed set: the leader may forget it.
+    pub fn operator_done(&self, id: u64) {
+        self.change(|s| {
+            s.operators_done.insert(id);
+        });
+    }
+
+    pub fn has_operator_done(&self, id: u64) -> bool {
+        self.lock().operators_done.contains(&id)
     }
 
     /// Asks the leader to commit a meta stage; `None` ends the asking.
@@ -117,6 +144,8 @@ impl SubtaskStatus {
             load: s.load.clone(),
             sync: (s.unit == "Sync").then(|| self.sync.progress()),
             released: s.released,
+            stopped_at: s.stopped_at.clone(),
+            operators_done: s.operators_done.iter().copied().collect(),
         }
     }
 

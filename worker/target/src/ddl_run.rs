@@ -11,6 +11,7 @@ use crate::session;
 use crate::shared::Shared;
 use crate::spec::MAIN_STREAM;
 use crate::spine::Spine;
+use crate::txn::TxnId;
 
 impl Shared {
     /// Intent, statement, done. Everything before it is acknowledged, nothing later is sent until it is done.
@@ -60,6 +61,34 @@ impl Shared {
         }
         self.ddl_done(spine, record).await?;
         hold("target::after_done");
+        self.state().undecided = false;
+        Ok(())
+    }
+
+    /// One swap: the transaction joins the set. Its records, if it has any, go with the next checkpoint.
+    pub(crate) async fn join_skipped(&self, spine: &mut Spine, txn: &TxnId) -> Result<(), TargetError> {
+        self.spine_packet(spine, &[txn], |_| {}).await?;
+        let mut state = self.state();
+        let number = state.tracker.push(vec![txn.clone()], None)?;
+        state.tracker.ack(number)?;
+        state.stats.transactions += 1;
+        Ok(())
+    }
+
+    pub(crate) async fn forget_undecided(
+        &self,
+        spine: &mut Spine,
+        record: &DdlRecord,
+    ) -> Result<(), TargetError> {
+        let sql = format!(
+            "DELETE FROM {} WHERE `source_id` = {} AND `stream` = {MAIN_STREAM} AND `txn` = {} AND `ordinal` = {} \
+             AND `state` = 'intent'",
+            self.names.ddl,
+            text_string(&self.spec.source_id),
+            text_string(&record.txn_text),
+            record.ordinal
+        );
+        self.spine_packet(spine, &[], |packet| packet.record_exactly(sql.as_bytes(), 1)).await?;
         self.state().undecided = false;
         Ok(())
     }

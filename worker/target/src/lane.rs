@@ -103,7 +103,16 @@ impl Lane {
         }
         let packet = packet.commit();
         hold("target::before_send");
-        let answers = shared.send(&mut self.link, &packet).await.map_err(|e| e.of_batch(&work.batch))?;
+        let answers = match shared.send(&mut self.link, &packet).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                if matches!(error, TargetError::Sql { .. } | TargetError::RowsMissed { .. }) {
+                    let part = work.batch.part.iter().map(|p| &p.txn);
+                    shared.state().refused = work.batch.txns.iter().chain(part).cloned().collect();
+                }
+                return Err(error.of_batch(&work.batch));
+            }
+        };
         hold("target::after_send");
         self.seq += 1;
         let (missed, warnings) = packet.misses(&answers);

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) chunk_lanes: HashMap<u64, u32>,
     /// An undecided DDL has to be settled first.
     pub(crate) undecided: bool,
+    /// Transactions of the batch whose packet was refused.
+    pub(crate) refused: Vec<TxnId>,
     /// The load has finished: this attachment's lanes have no rows any more.
     pub(crate) load_finished: bool,
     pub(crate) in_flight: u64,

@@ -6,8 +6,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use dm_proto::worker::{
-    Assignment, Authority, BoundSource, CheckRequest, CheckResponse, Down, MetaStage, Ping, Report, Stage,
-    Subtask, SubtaskReport, Up, down, up, worker_session_client::WorkerSessionClient,
+    Assignment, Authority, BoundSource, CheckRequest, CheckResponse, DefinitionRequest, DefinitionResponse,
+    Down, MetaStage, Ping, Report, Stage, Subtask, SubtaskReport, Up, down, up,
+    worker_session_client::WorkerSessionClient,
 };
 use dm_tests::wait_until_value;
 use tokio::{
@@ -146,6 +147,18 @@ impl Leader {
                 anyhow::bail!("waited {deadline:?} in vain for: {what}; last report: {:?}", *reports.borrow())
             }
         }
+    }
+
+    /// Asks the worker about a table definition, under the present authority.
+    pub async fn definition(
+        &self,
+        address: &str,
+        mut request: DefinitionRequest,
+    ) -> Result<DefinitionResponse> {
+        request.authority = Some(self.state.lock().unwrap().authority.clone());
+        let mut client = WorkerSessionClient::new(channel(address).await?);
+        let answer = tokio::time::timeout(Duration::from_secs(60), client.definition(request)).await;
+        Ok(answer.context("no answer about the definition")??.into_inner())
     }
 
     pub async fn until_stage(&self, stage: Stage) -> Result<SubtaskReport> {

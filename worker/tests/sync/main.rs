@@ -14,6 +14,7 @@ mod load;
 mod matrix;
 mod matrix_tables;
 mod misses;
+mod operators;
 mod refuse;
 mod scene;
 mod source;

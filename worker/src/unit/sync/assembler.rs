@@ -4,13 +4,13 @@ use dm_binlog::{
     Event, EventHeader, Gtid, QueryEvent, StatusVars,
     maria_flags::{EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER},
 };
-use dm_proto::error::Code;
+use dm_proto::{error::Code, worker::ErrorOperator};
 use dm_schema::{
     SqlMode,
     ddl::{DdlKind, DdlStatement, parse},
 };
 
-use super::{stats::Place, text};
+use super::{operators, stats::Place, text};
 use crate::failure::Failure;
 
 /// Events of one transaction that are held until its commit is read, in bytes. Beyond it the task stops; nothing of
@@ -47,12 +47,16 @@ pub struct Transaction {
     pub events: Vec<Bytes>,
     /// The statement before the rows (or without any).
     pub ddl: Option<Statement>,
+    /// What a person wants done with it.
+    pub operator: Option<ErrorOperator>,
+    /// Text of its first statement, read or not, where the operator makes it void.
+    pub passed: String,
     bytes: usize,
     /// Savepoints by name: number and bytes of the events before them.
     savepoints: Vec<(String, usize, usize)>,
     /// BEGIN was seen, or the group's head says that there will be none.
-    begun: bool,
-    standalone: bool,
+    pub(super) begun: bool,
+    pub(super) standalone: bool,
     /// Nothing of it is carried out; it only has a name that joins the executed set.
     void: bool,
 }
@@ -98,14 +102,17 @@ impl Transaction {
 /// Holds the transaction that is being read.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    open: Option<Transaction>,
+    pub(super) open: Option<Transaction>,
     place: Place,
+    /// Where the last event began.
+    event: Place,
+    operators: std::sync::Arc<[ErrorOperator]>,
 }
 
 impl Assembler {
     /// Begins reading at this file; the stream's own first event says so too.
     pub fn new(file: &str, pos: u64) -> Self {
-        Self { open: None, place: Place { file: file.to_owned(), pos } }
+        Self { place: Place { file: file.to_owned(), pos }, ..Self::default() }
     }
 
     /// Where the next event begins.
@@ -113,11 +120,39 @@ impl Assembler {
         &self.place
     }
 
+    /// Looked for from the next event on.
+    pub fn set_operators(&mut self, operators: std::sync::Arc<[ErrorOperator]>) {
+        self.operators = operators;
+    }
+
+    /// Where what is being read begins: the open transaction, else the last event; and the former's name.
+    pub fn start(&self) -> (&Place, Option<&Gtid>) {
+        match &self.open {
+            Some(open) => (&open.start, open.gtid.as_ref()),
+            None => (&self.event, None),
+        }
+    }
+
+    fn operator(&self, at: &Place, gtid: Option<&Gtid>) -> Option<ErrorOperator> {
+        if self.operators.is_empty() { None } else { operators::find(&self.operators, at, gtid).cloned() }
+    }
+
     /// The name of the file has come; an event that can't hold a change.
     fn moved(&mut self, header: &EventHeader) -> Place {
-        let before = self.place.clone();
+        let mut before = self.place.clone();
         if let Some(next) = header.next_position() {
             self.place.pos = u64::from(next);
+            // Where the source leaves out transactions that we have, events do not follow on each other.
+            if let Some(start) = next.checked_sub(header.event_size) {
+                before.pos = u64::from(start);
+            }
+        }
+        self.event.clone_from(&before);
+        if !self.operators.is_empty() && self.open.as_ref().is_some_and(|t| t.operator.is_none()) {
+            let met = self.operator(&before, None);
+            if let Some(open) = &mut self.open {
+                open.operator = met;
+            }
         }
         before
     }
@@ -165,15 +200,21 @@ impl Assembler {
             return Ok(None);
         }
         let before = self.moved(header);
+        if self.lenient() {
+            return self.pass(header, event);
+        }
         match event {
             Event::Gtid(gtid) => self.begin(gtid.gtid.clone(), header, before, Head::Open),
             Event::AnonymousGtid(_) => self.begin(None, header, before, Head::Open),
             Event::MariaGtid(gtid) => {
+                let head = if gtid.is_standalone() { Head::Standalone } else { Head::Begun };
+                self.begin(Some(gtid.gtid.clone()), header, before, head)?;
+                if self.lenient() {
+                    return Ok(None);
+                }
                 if gtid.xid.is_some() {
                     return Err(self.unsupported(header, "an XA transaction"));
                 }
-                let head = if gtid.is_standalone() { Head::Standalone } else { Head::Begun };
-                self.begin(Some(gtid.gtid.clone()), header, before, head)?;
                 if let Some(open) = &mut self.open {
                     // Both halves of a two-phase ALTER carry the statement: the one that commits it runs.
                     open.void = gtid.flags_extra & (EXTRA_START_ALTER | EXTRA_ROLLBACK_ALTER) != 0;
@@ -208,17 +249,11 @@ impl Assembler {
         start: Place,
         head: Head,
     ) -> Result<Option<Transaction>, Failure> {
-        if let Some(open) = &self.open {
-            return Err(Failure::new(
-                Code::BinlogCorrupt,
-                format!(
-                    "a transaction began at {} and has no end before {}",
-                    open.start.text(),
-                    self.place.text()
-                ),
-            ));
+        if self.open.is_some() {
+            return Err(self.no_end());
         }
         self.open = Some(Transaction {
+            operator: self.operator(&start, gtid.as_ref()),
             gtid,
             timestamp: header.timestamp,
             start,
@@ -229,10 +264,20 @@ impl Assembler {
         Ok(None)
     }
 
+    pub(super) fn no_end(&self) -> Failure {
+        let start = self.open.as_ref().map(|open| open.start.text()).unwrap_or_default();
+        Failure::new(
+            Code::BinlogCorrupt,
+            format!("a transaction began at {start} and has no end before {}", self.place.text()),
+        )
+    }
+
     /// The open transaction; a stream may begin without a head only where there are no GTID events at all.
     fn current(&mut self, header: &EventHeader, start: Place) -> &mut Transaction {
+        let operator = if self.open.is_none() { self.operator(&start, None) } else { None };
         self.open.get_or_insert_with(|| Transaction {
             timestamp: header.timestamp,
+            operator,
             start,
             ..Transaction::default()
         })
@@ -320,7 +365,7 @@ impl Assembler {
         if open.standalone && !open.begun && ends { self.finish(header).map(Some) } else { Ok(None) }
     }
 
-    fn finish(&mut self, header: &EventHeader) -> Result<Transaction, Failure> {
+    pub(super) fn finish(&mut self, header: &EventHeader) -> Result<Transaction, Failure> {
         let Some(mut transaction) = self.open.take() else {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
@@ -360,7 +405,7 @@ impl Assembler {
     }
 }
 
-fn statement(
+pub(super) fn statement(
     query: &QueryEvent<'_>,
     text: &str,
     garbled: bool,

@@ -12,6 +12,9 @@ const LEAST_ROWS: u64 = 500;
 /// No batch is larger than this, however large packets may be: it bounds what a lane holds.
 const MOST_BYTES: usize = 8 << 20;
 
+/// More transactions than a refused batch may have had, with those in flight beside it.
+const CAREFUL: u64 = 10_000;
+
 /// Collects transactions; caught up a batch is one, behind it grows to its bounds.
 pub struct Batcher {
     batch: Batch,
@@ -20,6 +23,8 @@ pub struct Batcher {
     packet: usize,
     /// Parts that are applied of a transaction that is not.
     parts: HashMap<TxnId, PartMark>,
+    /// So many of the next transactions travel alone: the target has refused a batch, and which of it is not known.
+    alone: u64,
     /// Batches and empty batches handed over.
     pub handed: u64,
 }
@@ -28,13 +33,14 @@ pub struct Batcher {
 pub type Applied<'a> = Option<&'a PartMark>;
 
 impl Batcher {
-    pub fn new(max_allowed_packet: usize, rows: u32, parts: Vec<PartMark>) -> Self {
+    pub fn new(max_allowed_packet: usize, rows: u32, parts: Vec<PartMark>, careful: bool) -> Self {
         Self {
             batch: Batch::new(),
             max_rows: u64::from(rows).max(LEAST_ROWS),
             max_bytes: (max_allowed_packet / 2).min(MOST_BYTES),
             packet: max_allowed_packet,
             parts: parts.into_iter().map(|p| (p.txn.clone(), p)).collect(),
+            alone: if careful { CAREFUL } else { 0 },
             handed: 0,
         }
     }
@@ -99,7 +105,10 @@ impl Batcher {
         changes.move_into(&mut self.batch);
         let large = self.parts.remove(&txn).is_some();
         self.batch.txns.push(txn);
-        if large || self.batch.rows >= self.max_rows || self.batch.txns.len() as u64 >= self.max_rows {
+        let alone = self.alone > 0;
+        self.alone = self.alone.saturating_sub(1);
+        if alone || large || self.batch.rows >= self.max_rows || self.batch.txns.len() as u64 >= self.max_rows
+        {
             self.flush(attachment).await?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use dm_schema::{
 use dm_target::{DdlObject, DdlStep, TxnId};
 
 use super::{
-    assembler::{Statement, short},
+    assembler::{Statement, Transaction, short},
     ddl_session::session,
     ddl_unknown::unknown,
     stored_tables::{PendingDdl, StoredDdl, StoredTable},
@@ -94,8 +94,39 @@ pub fn plan(
         steps.push(step(txn, ordinal, part, sql, objects(part, tables)?, session));
         work.apply(part, statement.sql_mode, &included)?;
     }
-    let pending = PendingDdl { transaction: txn.to_string(), after: work.after, gone: work.gone };
-    Ok(Plan { steps, pending })
+    Ok(Plan { steps, pending: work.pending(txn) })
+}
+
+/// What an event leaves behind at the source that is not executed at the target as it stands. What can't be followed is
+/// looked up when rows come.
+pub fn left_behind(
+    transaction: &Transaction,
+    tables: &Tables,
+    txn: &TxnId,
+    included: impl Fn(&StoredTable) -> bool,
+) -> PendingDdl {
+    let mut work = Work { tables, after: Vec::new(), gone: Vec::new() };
+    let Some(statement) = &transaction.ddl else {
+        // Not understood: every table whose name stands somewhere in it may be another one now.
+        let text = transaction.passed.to_lowercase();
+        for name in tables.names().filter(|n| !text.is_empty() && text.contains(&n.table.to_lowercase())) {
+            work.gone.push((name.schema.clone(), name.table.clone()));
+        }
+        return work.pending(txn);
+    };
+    for part in statement.statements.iter().filter(|p| p.kind.is_ddl()) {
+        if work.apply(part, statement.sql_mode, &included).is_err()
+            && let Some(subject) = part.subject()
+        {
+            work.remove(subject);
+        }
+    }
+    work.pending(txn)
+}
+
+/// Nothing changes.
+pub fn nothing_left(txn: &TxnId) -> PendingDdl {
+    PendingDdl { transaction: txn.to_string(), ..PendingDdl::default() }
 }
 
 fn step(
@@ -171,6 +202,10 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    fn pending(self, txn: &TxnId) -> PendingDdl {
+        PendingDdl { after: self.after, gone: self.gone, ..nothing_left(txn) }
+    }
+
     fn get(&self, name: &TableName) -> Option<StoredTable> {
         if let Some(table) = self.after.iter().find(|t| t.name() == *name) {
             return Some(table.clone());

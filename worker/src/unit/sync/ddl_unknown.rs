@@ -1,5 +1,4 @@
 //! Statements that can't be executed as they are: why, and what a person can type.
-use dm_proto::error::Code;
 use dm_schema::{
     Dialect, TableName,
     ddl::{DdlStatement, UnknownDecision},
@@ -7,17 +6,6 @@ use dm_schema::{
 
 use super::{assembler::Statement, tables::Tables};
 use crate::failure::Failure;
-
-/// The commands that end the stop, for a statement that is not executed.
-pub fn with_commands(failure: Failure, task: &str) -> Failure {
-    if !failure.error.is(Code::DdlUnparseable) {
-        return failure;
-    }
-    failure.workaround(format!(
-        "Please skip the statement with `dmctl binlog skip {task}`, or give one that does the same at the target with \
-         `dmctl binlog replace {task} \"<SQL>\"`; or exclude its tables."
-    ))
-}
 
 /// Why a statement without a name can't be passed on; None where it can.
 pub fn unknown(

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
 use dm_schema::Dialect;
-use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
+use dm_target::{Attachment, DdlRecord, DdlStep, ExecutedSet, Resume, TxnId};
 use tracing::info;
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     batcher::{Batcher, check_part},
     changes::Changes,
     ddl,
-    ddl_unknown::with_commands,
     feeders::other_feeder,
+    operators::{Operators, Recent, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
     schema_keeper::SchemaKeeper,
@@ -34,15 +34,15 @@ const HEARTBEATS_PER_LOOK: u32 = 10;
 
 /// Everything of one attempt that follows the source.
 pub struct Pipeline<'a> {
-    context: &'a SubtaskContext,
-    attachment: &'a Attachment,
-    keeper: &'a SchemaKeeper,
+    pub(super) context: &'a SubtaskContext,
+    pub(super) attachment: &'a Attachment,
+    pub(super) keeper: &'a SchemaKeeper,
     metrics: &'a SubtaskSyncMetrics,
     decoder: Decoder,
     /// Row events are decoded again in order once their transaction is whole.
     row_decoder: Decoder,
     assembler: Assembler,
-    tables: Tables,
+    pub(super) tables: Tables,
     batcher: Batcher,
     executed: ExecutedSet,
     done_ddl: Vec<DdlRecord>,
@@ -57,8 +57,10 @@ pub struct Pipeline<'a> {
     /// Of the source's server.
     identity: String,
     /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     by_position: bool,
+    pub(super) operators: Operators,
+    recent: &'a Recent,
 }
 
 impl<'a> Pipeline<'a> {
@@ -67,6 +69,7 @@ impl<'a> Pipeline<'a> {
         attachment: &'a Attachment,
         keeper: &'a SchemaKeeper,
         metrics: &'a SubtaskSyncMetrics,
+        recent: &'a Recent,
         start: Start,
         resume: &Resume,
     ) -> Self {
@@ -75,6 +78,9 @@ impl<'a> Pipeline<'a> {
             dm_replication::StartAt::Gtid(_) => (String::new(), 4),
         };
         let flavor = context.identity.flavor;
+        let operators = Operators::new(context.wish.clone());
+        let mut assembler = Assembler::new(&file, pos);
+        assembler.set_operators(operators.list().clone());
         Self {
             context,
             attachment,
@@ -82,12 +88,15 @@ impl<'a> Pipeline<'a> {
             metrics,
             decoder: Decoder::new(flavor),
             row_decoder: Decoder::new(flavor),
-            assembler: Assembler::new(&file, pos),
+            assembler,
+            operators,
+            recent,
             tables: start.tables,
             batcher: Batcher::new(
                 resume.max_allowed_packet,
                 context.subtask.syncer.batch,
                 resume.parts.clone(),
+                context.status.sync.take_careful(),
             ),
             by_position: matches!(start.executed, ExecutedSet::Position(_)),
             last: match &start.executed {
@@ -107,6 +116,7 @@ impl<'a> Pipeline<'a> {
 
     /// Follows the source until it fails or `context.drain` is cancelled; then everything read whole is handed over.
     pub async fn run(&mut self, reader: &mut Reader) -> Result<(), Failure> {
+        self.forget_executed();
         let mut result = self.follow(reader).await;
         if let Err(failure) = &mut result
             && failure.error.is(Code::SourceLacksTransactions)
@@ -173,8 +183,17 @@ impl<'a> Pipeline<'a> {
             Event::MariaGtid(_) => self.committed = u64::from(header.timestamp),
             _ => {}
         }
-        let finished =
-            self.assembler.step(&header, &event, raw).map_err(|e| with_commands(e, &self.context.task))?;
+        if let Some(list) = self.operators.refresh() {
+            self.assembler.set_operators(list.clone());
+            self.forget_executed();
+        }
+        let finished = match self.assembler.step(&header, &event, raw) {
+            Ok(finished) => finished,
+            Err(failure) => {
+                let (at, gtid) = self.assembler.start();
+                return Err(stopped(failure, self.context, at, gtid));
+            }
+        };
         self.context.status.sync.event(header.timestamp, self.assembler.place());
         match finished {
             Some(transaction) => {
@@ -263,18 +282,30 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    async fn transaction(&mut self, transaction: Transaction) -> Result<(), Failure> {
+    async fn transaction(&mut self, mut transaction: Transaction) -> Result<(), Failure> {
         let txn = self.name(&transaction)?;
+        let operator = transaction.operator.take();
         if self.executed.contains(&txn) {
+            if let Some(operator) = operator {
+                self.consumed(&operator, "its event is in the executed set");
+            }
             self.context.status.sync.submitted(transaction.end, 0);
             return Ok(());
         }
+        self.recent.note(&txn, &transaction.start);
         let place = location(&transaction);
-        let result = match &transaction.ddl {
-            Some(statement) => self.definition(&txn, statement, &transaction).await,
-            None => self.rows(&txn, &transaction).await,
+        let result = match (&operator, &transaction.ddl) {
+            (Some(operator), _) => self.operated(operator, &txn, &transaction).await,
+            (None, Some(statement)) => self.definition(&txn, statement, &transaction, Vec::new()).await,
+            (None, None) => self.rows(&txn, &transaction).await,
         };
-        result.map_err(|failure| failure.context(place))
+        if !self.operators.list().is_empty() {
+            self.forget_passed(operator.as_ref(), &transaction.end);
+        }
+        let stop = |failure: Failure| {
+            stopped(failure.context(place), self.context, &transaction.start, transaction.gtid.as_ref())
+        };
+        result.map_err(stop)
     }
 
     /// Rows into the batch; a large transaction leaves in parts.
@@ -344,11 +375,12 @@ impl<'a> Pipeline<'a> {
     }
 
     /// A barrier: everything before is applied, nothing later is sent until it is done.
-    async fn definition(
+    pub(super) async fn definition(
         &mut self,
         txn: &TxnId,
         statement: &Statement,
         transaction: &Transaction,
+        injected: Vec<DdlStep>,
     ) -> Result<(), Failure> {
         let end = &transaction.end;
         for part in &statement.statements {
@@ -357,9 +389,8 @@ impl<'a> Pipeline<'a> {
             }
         }
         let included = |table: &StoredTable| already_in(table, transaction);
-        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)
-            .map_err(|e| with_commands(e, &self.context.task))?;
-        if plan.steps.is_empty() {
+        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)?;
+        if plan.steps.is_empty() && injected.is_empty() {
             // A new name that leads to the same table has nothing to do at the target.
             if !plan.pending.gone.is_empty() || !plan.pending.after.is_empty() {
                 self.tables.replace(&plan.pending.gone, plan.pending.after);
@@ -373,15 +404,30 @@ impl<'a> Pipeline<'a> {
                 step.session.push(format!("SET time_zone = '{zone}'"));
             }
         }
+        plan.steps.splice(0..0, injected);
+        self.execute(plan, txn, transaction, !transaction.events.is_empty()).await
+    }
+
+    /// Runs the statements, each between intent and done; the transaction joins the set with the last of them, or with
+    /// the rows that follow.
+    pub(super) async fn execute(
+        &mut self,
+        mut plan: ddl::Plan,
+        txn: &TxnId,
+        transaction: &Transaction,
+        rows_follow: bool,
+    ) -> Result<(), Failure> {
         self.flush().await?;
         self.attachment.drain().await.map_err(|e| self.target(&e))?;
+        plan.pending.file.clone_from(&transaction.start.file);
+        plan.pending.pos = transaction.start.pos;
         // Definitions before and after are stored first: whichever way a crash goes, one of them fits.
         let mut stored = self.tables.to_stored();
         stored.pending = Some(plan.pending.clone());
         self.keeper.set_schemas(stored.encode()).await;
         self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
-        self.context.status.sync.set_blocking_ddl(&statement.sql);
-        let rows_follow = !transaction.events.is_empty();
+        let text: Vec<_> = plan.steps.iter().map(|s| String::from_utf8_lossy(&s.sql)).collect();
+        self.context.status.sync.set_blocking_ddl(&text.join("; "));
         let count = plan.steps.len();
         for (number, mut step) in plan.steps.into_iter().enumerate() {
             step.last = number + 1 == count && !rows_follow;
@@ -397,13 +443,17 @@ impl<'a> Pipeline<'a> {
                 .map_err(|e| self.target(&e).context(format!("execute SQL: [{sql}]")))?;
         }
         self.context.status.sync.set_blocking_ddl("");
+        if !rows_follow && !self.attachment.executed().contains(txn) {
+            // Nothing of it is left to run.
+            self.attachment.skip(txn).await.map_err(|e| self.target(&e))?;
+        }
         self.tables.replace(&plan.pending.gone, plan.pending.after);
         if rows_follow {
             self.rows(txn, transaction).await?;
             self.flush().await?;
             self.attachment.drain().await.map_err(|e| self.target(&e))?;
         } else {
-            self.context.status.sync.submitted(end.clone(), 0);
+            self.context.status.sync.submitted(transaction.end.clone(), 0);
         }
         if let Some(stored) = self.tables.take_changed() {
             self.keeper.set_schemas(stored.encode()).await;
@@ -411,7 +461,7 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Failure> {
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         if self.batcher.is_empty() {
             return Ok(());
         }
@@ -420,7 +470,7 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    fn target(&self, error: &dm_target::TargetError) -> Failure {
+    pub(super) fn target(&self, error: &dm_target::TargetError) -> Failure {
         target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
     }
 }
@@ -438,7 +488,7 @@ fn would_remove(other: &str, statement: &Statement, end: &Place) -> Failure {
 }
 
 /// The definition was read at the source after this transaction was in its binlog.
-fn already_in(table: &StoredTable, transaction: &Transaction) -> bool {
+pub(super) fn already_in(table: &StoredTable, transaction: &Transaction) -> bool {
     match &transaction.gtid {
         Some(gtid) => {
             let flavor = match gtid {

@@ -1,16 +1,18 @@
 //! Where the stream begins, and whether the source is still the one that was followed.
-use dm_binlog::{Decoder, Event, Flavor, GtidSet};
+use dm_binlog::{Decoder, Event, Flavor, Gtid, GtidSet};
 use dm_proto::{
     config::StartPosition,
     error::{Code, Scope},
+    worker::OperatorKind,
 };
 use dm_replication::StartAt;
 use dm_schema::TableName;
-use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, ResumePoint, TargetError};
+use dm_target::{Attachment, DdlDecision, DdlRecord, ExecutedSet, Resume, ResumePoint, TargetError, TxnId};
 use mysql_async::prelude::Queryable;
 use tracing::{info, warn};
 
 use super::{
+    operators::{Operators, find, gave, stopped},
     proof::SourceProof,
     reader::{connect_binlog, damaged, gtid_start, next_event, position_start},
     source_gtids::SourceGtids,
@@ -50,14 +52,22 @@ pub async fn prepare(
     };
     let mut executed = resume.executed.clone();
     let mut done_ddl = resume.done_ddl.clone();
+    let stored = StoredTables::decode(&checkpoint.schemas)?;
     if let Some(record) = &resume.undecided_ddl {
-        settle(context, attachment, record).await?;
-        match &record.txn {
-            Some(txn) if record.last => executed.insert(txn).map_err(|e| target(&e))?,
-            _ => done_ddl.push(DdlRecord { done: true, ..record.clone() }),
+        let start = stored.pending.as_ref().filter(|p| p.transaction == record.txn_text);
+        let start = start.map(|p| Place { file: p.file.clone(), pos: p.pos }).unwrap_or_default();
+        let gtid = match &record.txn {
+            Some(TxnId::Gtid(gtid)) => Some(gtid),
+            _ => None,
+        };
+        let settled = settle(context, attachment, record, &start, gtid).await;
+        match (settled.map_err(|f| stopped(f, context, &start, gtid))?, &record.txn) {
+            (Settled::Forgotten, _) => {}
+            (Settled::Done, Some(txn)) if record.last => executed.insert(txn).map_err(|e| target(&e))?,
+            (Settled::Done, _) => done_ddl.push(DdlRecord { done: true, ..record.clone() }),
         }
     }
-    let stored = settle_pending(StoredTables::decode(&checkpoint.schemas)?, &executed);
+    let (stored, _) = settle_pending(stored, &executed);
     let tables = Tables::new(context, stored)?;
     same_mode(context, &executed)?;
     match &executed {
@@ -216,42 +226,78 @@ fn same_mode(context: &SubtaskContext, executed: &ExecutedSet) -> Result<(), Fai
     .workaround(format!("Please set {setting}=ON at the source again, then execute `resume-task`.")))
 }
 
+/// What became of an undecided DDL.
+enum Settled {
+    /// It counts as executed.
+    Done,
+    /// Its transaction is met again, with an operator.
+    Forgotten,
+}
+
 /// A DDL whose outcome the former owner did not record.
 async fn settle(
     context: &SubtaskContext,
     attachment: &Attachment,
     record: &DdlRecord,
-) -> Result<(), Failure> {
+    start: &Place,
+    gtid: Option<&Gtid>,
+) -> Result<Settled, Failure> {
     let target = |e: TargetError| target_failure(&context.process, &context.task, &context.source_id, &e);
     let sql = String::from_utf8_lossy(&record.sql).into_owned();
-    warn!(task = %context.task, source = %context.source_id, ddl = %sql, "the outcome of a DDL is not recorded: looking at the target's definitions");
-    let Some(decision) = attachment.decide_ddl(record).await.map_err(target)? else {
+    let (task, source) = (&context.task, &context.source_id);
+    let pending = Operators::new(context.wish.clone());
+    let operator = find(pending.list(), start, gtid).cloned();
+    let kind = operator.as_ref().map(|o| o.kind());
+    if kind == Some(OperatorKind::OperatorSkip) {
+        warn!(%task, %source, transaction = %record.txn_text, place = %start.text(), ddl = %sql, "an undecided DDL is skipped by an operator: it counts as executed");
+        attachment.resolve_ddl(record, DdlDecision::Skip).await.map_err(target)?;
+        if record.last
+            && let Some(operator) = &operator
+        {
+            // The source may not send the event again.
+            context.status.operator_done(operator.id);
+        }
+        return Ok(Settled::Done);
+    }
+    warn!(%task, %source, ddl = %sql, "the outcome of a DDL is not recorded: looking at the target's definitions");
+    let decision = attachment.decide_ddl(record).await.map_err(target)?;
+    // The event's own statement, for which a person gives others now.
+    let void = operator.as_ref().is_some_and(|o| !gave(o, record.ordinal));
+    let replaced = kind == Some(OperatorKind::OperatorReplace);
+    let run = matches!(decision, Some(DdlDecision::Run | DdlDecision::Skip));
+    if void && (run || (replaced && decision.is_none())) {
+        warn!(%task, %source, transaction = %record.txn_text, ddl = %sql, "an operator stands in the place of an undecided DDL");
+        attachment.forget_ddl(record).await.map_err(target)?;
+        return Ok(Settled::Forgotten);
+    }
+    let Some(decision) = decision else {
         return Err(Failure::new(
             Code::DdlUndecided,
             format!("it is not known whether this statement was executed at the target: {sql}"),
         )
-        .workaround(format!(
-            "Please look at the target. If it was executed, or is not wanted: `dmctl binlog skip {task}`. If it was not: \
-             `dmctl binlog replace {task} \"<SQL>\"` with this statement or one that does the rest of it.",
-            task = context.task
-        )));
+        .workaround("Please look at the target. If it was executed, or is not wanted, skip it; if not, replace it with this statement or with one that does the rest of it."));
     };
-    info!(task = %context.task, source = %context.source_id, ?decision, "the DDL is settled");
-    attachment.resolve_ddl(record, decision).await.map_err(target)
+    info!(%task, %source, ?decision, "the DDL is settled");
+    let resolved = attachment.resolve_ddl(record, decision).await;
+    resolved.map_err(|e| target(e).context(format!("execute SQL: [{sql}]")))?;
+    if let Some(operator) = operator.filter(|_| record.last) {
+        context.status.operator_done(operator.id);
+    }
+    Ok(Settled::Done)
 }
 
 /// A DDL that was about to run when the definitions were stored: it has run if its transaction is in the set.
-fn settle_pending(mut stored: StoredTables, executed: &ExecutedSet) -> StoredTables {
-    let Some(pending) = stored.pending.take() else { return stored };
+pub fn settle_pending(mut stored: StoredTables, executed: &ExecutedSet) -> (StoredTables, bool) {
+    let Some(pending) = stored.pending.take() else { return (stored, false) };
     let ran =
         super::unit::parse_txn(&pending.transaction, executed).is_some_and(|txn| executed.contains(&txn));
     if !ran {
-        return stored;
+        return (stored, false);
     }
     stored.tables.retain(|t| {
         !pending.gone.iter().any(|(s, n)| *s == t.schema && *n == t.table)
             && !pending.after.iter().any(|a| a.name() == t.name())
     });
     stored.tables.extend(pending.after);
-    stored
+    (stored, true)
 }

@@ -1,7 +1,10 @@
 //! Progress of one sync unit.
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -67,9 +70,20 @@ struct State {
 #[derive(Debug, Default)]
 pub struct SyncStats {
     state: Mutex<State>,
+    careful: AtomicBool,
 }
 
 impl SyncStats {
+    /// The next attempt sends transactions one by one, to find the one that the target refuses.
+    pub fn set_careful(&self) {
+        self.careful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this attempt does.
+    pub fn take_careful(&self) -> bool {
+        self.careful.swap(false, Ordering::Relaxed)
+    }
+
     /// A new attachment: totals go on, what was in flight is forgotten.
     pub fn restart(&self) {
         let mut s = self.lock();

@@ -34,13 +34,18 @@ pub struct StoredTable {
 }
 
 /// A DDL that was about to be executed when this was written: it counts if its transaction is in the executed set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingDdl {
     pub transaction: String,
     /// What each statement of the event leaves behind, after it.
     pub after: Vec<StoredTable>,
     /// Tables that are gone after it.
     pub gone: Vec<(String, String)>,
+    /// Where its transaction begins, for the commands that skip or replace it.
+    #[serde(default)]
+    pub file: String,
+    #[serde(default)]
+    pub pos: u64,
 }
 
 /// The stored form; its field names are part of the checkpoint's format.

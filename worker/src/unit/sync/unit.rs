@@ -1,6 +1,9 @@
 //! The unit itself: starts, watches, drains.
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,6 +12,7 @@ use dm_target::{Attachment, ExecutedSet, Resume, TxnId};
 use tracing::warn;
 
 use super::{
+    operators::{Recent, stopped},
     pipeline::Pipeline,
     reader::{Reader, connect_binlog},
     schema_keeper::SchemaKeeper,
@@ -16,7 +20,7 @@ use super::{
     verify::verify,
 };
 use crate::{
-    failure::Failure,
+    failure::{Failure, Next},
     metrics::SubtaskSyncMetrics,
     subtask::SubtaskContext,
     unit::{Unit, UnitEnd, target_failure},
@@ -45,12 +49,15 @@ impl Unit for SyncUnit {
         let target = |e| target_failure(&context.process, &context.task, &context.source_id, &e);
         let keeper = SchemaKeeper::default();
         let counted = AtomicU64::new(0);
+        let recent = Recent::default();
+        let told = Mutex::new(None);
         let end = tokio::select! {
             biased;
             error = attachment.failed() => Err(target(error)),
             error = keeper.run(&attachment, || observe(context, &attachment, &metrics, &counted)) => Err(target(error)),
             end = Box::pin(async {
-                let end = follow(context, &attachment, &resume, &keeper, &metrics).await;
+                let end = follow(context, &attachment, &resume, &keeper, &metrics, &recent, &told).await;
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = end.as_ref().err().cloned();
                 drop(keeper.pause().await);
                 end
             }) => end,
@@ -66,8 +73,43 @@ impl Unit for SyncUnit {
                 if let Ok(Err(error)) = tokio::time::timeout(CLOSE_AFTER_ERROR, attachment.close()).await {
                     warn!(task = %context.task, source = %context.source_id, %error, "closing after an error");
                 }
-                Err(failure)
+                let told = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+                Err(blame(told.unwrap_or(failure), context, &attachment, &recent))
             }
+        }
+    }
+}
+
+/// Finds the transaction that the target refused. Of a batch of several it is not known which: then they are sent one by
+/// one, once.
+fn blame(failure: Failure, context: &SubtaskContext, attachment: &Attachment, recent: &Recent) -> Failure {
+    let refused = attachment.refused();
+    let Some(error) = attachment.failure().filter(|_| !refused.is_empty()) else { return failure };
+    // The pipeline hears of it while it is busy with a later transaction.
+    let failure = target_failure(&context.process, &context.task, &context.source_id, &error);
+    if failure.next != Next::Person {
+        return failure;
+    }
+    match refused.as_slice() {
+        [] => failure,
+        [txn] => {
+            let Some(start) = recent.start_of(txn) else {
+                return failure.context(format!("transaction {txn}"));
+            };
+            let gtid = match txn {
+                TxnId::Gtid(gtid) => Some(gtid),
+                TxnId::Position { .. } => None,
+            };
+            let place = match gtid {
+                Some(gtid) => format!("startLocation: [position: {}, gtid-set: {gtid}]", start.text()),
+                None => format!("startLocation: [position: {}]", start.text()),
+            };
+            stopped(failure.context(place), context, &start, gtid)
+        }
+        several => {
+            warn!(task = %context.task, source = %context.source_id, transactions = several.len(), error = %failure, "the target refused a batch: its transactions are sent one by one");
+            context.status.sync.set_careful();
+            failure.next(Next::Retry)
         }
     }
 }
@@ -79,6 +121,8 @@ async fn follow(
     resume: &Resume,
     keeper: &SchemaKeeper,
     metrics: &SubtaskSyncMetrics,
+    recent: &Recent,
+    told: &Mutex<Option<Failure>>,
 ) -> Result<(), Failure> {
     let beginning = async {
         let start = prepare(context, attachment, resume).await?;
@@ -100,8 +144,10 @@ async fn follow(
     if resume.checkpoint.as_ref().is_some_and(|c| c.source_identity != identity) {
         keeper.set_identity(identity).await;
     }
-    let mut pipeline = Pipeline::new(context, attachment, keeper, metrics, start, resume);
+    let mut pipeline = Pipeline::new(context, attachment, keeper, metrics, recent, start, resume);
     let result = pipeline.run(&mut reader).await;
+    // The dead attachment may be seen before the reader has ended; what was being done is known only here.
+    *told.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().cloned();
     reader.stop().await;
     result
 }

@@ -144,6 +144,30 @@ impl Attachment {
         self.shared.with_spine(async |shared, spine| shared.settle_ddl(spine, record, decision).await).await
     }
 
+    /// Drains, then lets a transaction join the executed set without running anything of it: a person skips it. Also
+    /// where statements of it have run, and where one of them is undecided.
+    pub async fn skip(&self, txn: &TxnId) -> Result<(), TargetError> {
+        let _order = self.shared.order.lock().await;
+        check_ready(&self.shared.state())?;
+        self.shared.drained().await?;
+        if self.shared.state().tracker.acked().contains(txn) {
+            return Err(TargetError::Misuse { message: format!("{txn} is applied already") });
+        }
+        self.shared.with_spine(async |shared, spine| shared.join_skipped(spine, txn).await).await
+    }
+
+    /// Removes the record of the undecided DDL that the take-over has found: a person has other statements run in its
+    /// place. Its transaction does not join the set.
+    pub async fn forget_ddl(&self, record: &DdlRecord) -> Result<(), TargetError> {
+        self.shared.with_spine(async |shared, spine| shared.forget_undecided(spine, record).await).await
+    }
+
+    /// The transactions of the batch whose packet the target refused, if that is why the attachment is dead: one of
+    /// them can't be applied.
+    pub fn refused(&self) -> Vec<TxnId> {
+        self.shared.state().refused.clone()
+    }
+
     /// Starts the main stream (first start, or a new generation): one lane -1 packet that stores the start's executed
     /// set as checkpoint and clears low and done of all lanes. Gives the new generation, which the names of positions
     /// have to carry.

@@ -122,6 +122,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
         part_lane: None,
         chunk_lanes: std::collections::HashMap::new(),
         undecided: undecided.is_some(),
+        refused: Vec::new(),
         load_finished: false,
         in_flight: 0,
         stats: crate::TargetStats::default(),
