@@ -200,6 +200,10 @@ impl Assembler {
             return Ok(None);
         }
         let before = self.moved(header);
+        if self.open.is_none() && matches!(event, Event::Query(_)) && self.operator(&before, None).is_some() {
+            // A source that writes no heads: the statement itself begins it.
+            self.current(header, before.clone());
+        }
         if self.lenient() {
             return self.pass(header, event);
         }
