@@ -112,7 +112,7 @@ impl Pipeline<'_> {
                 collation_server: None,
                 garbled: false,
             };
-            let plan = ddl::plan(&statement, &self.tables, txn, &place, |_| false, self.dialect)
+            let plan = ddl::plan(&statement, &self.tables, txn, &place, |_| true, self.dialect)
                 .map_err(|e| broken(&e))?;
             steps.extend(plan.steps);
         }
