@@ -191,7 +191,7 @@ fn xa_is_refused() {
     for flags in [64, 128] {
         let mut stream = Stream::new(Flavor::MariaDb);
         let result = stream.maria_gtid(flags, b"\x01\0\0\0\x01\x01gb");
-        stops(result, Code::EventUnsupported, 200, 200);
+        stops(result, Code::EventUnsupported, 100, 200);
     }
 }
 
