@@ -1,4 +1,4 @@
-//! Statements that can't be executed as they are: why, and what a person can type.
+//! Statements of no known kind: whether they can be passed on as they are.
 use dm_schema::{
     Dialect, TableName,
     ddl::{DdlStatement, UnknownDecision},

@@ -6,6 +6,7 @@ mod assembler;
 mod batcher;
 mod changes;
 mod ddl;
+mod ddl_path;
 mod ddl_session;
 mod ddl_unknown;
 mod edit;

@@ -3,15 +3,12 @@ use bytes::Bytes;
 use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
 use dm_schema::Dialect;
-use dm_target::{Attachment, DdlRecord, DdlStep, ExecutedSet, Resume, TxnId};
-use tracing::info;
+use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
 
 use super::{
-    assembler::{Assembler, Statement, Transaction, short},
+    assembler::{Assembler, Transaction},
     batcher::{Batcher, check_part},
     changes::Changes,
-    ddl,
-    feeders::other_feeder,
     operators::{Operators, Recent, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
@@ -45,7 +42,7 @@ pub struct Pipeline<'a> {
     pub(super) tables: Tables,
     batcher: Batcher,
     executed: ExecutedSet,
-    done_ddl: Vec<DdlRecord>,
+    pub(super) done_ddl: Vec<DdlRecord>,
     /// Of the file that is being read: when it was created.
     created: u32,
     /// When the transaction that is being read was committed on its first server.
@@ -309,7 +306,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Rows into the batch; a large transaction leaves in parts.
-    async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
+    pub(super) async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
         let mut changes = Changes::new(self.context.subtask.syncer.strict);
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
@@ -374,93 +371,6 @@ impl<'a> Pipeline<'a> {
         self.attachment.drain().await.map_err(|e| self.target(&e))
     }
 
-    /// A barrier: everything before is applied, nothing later is sent until it is done.
-    pub(super) async fn definition(
-        &mut self,
-        txn: &TxnId,
-        statement: &Statement,
-        transaction: &Transaction,
-        injected: Vec<DdlStep>,
-    ) -> Result<(), Failure> {
-        let end = &transaction.end;
-        for part in &statement.statements {
-            if let Some(other) = other_feeder(part, &mut self.tables).await? {
-                return Err(would_remove(&other, statement, end));
-            }
-        }
-        let included = |table: &StoredTable| already_in(table, transaction);
-        let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)?;
-        if plan.steps.is_empty() && injected.is_empty() {
-            // A new name that leads to the same table has nothing to do at the target.
-            if !plan.pending.gone.is_empty() || !plan.pending.after.is_empty() {
-                self.tables.replace(&plan.pending.gone, plan.pending.after);
-            }
-            return self.rows(txn, transaction).await;
-        }
-        if let Some(zone) = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-'])) {
-            // Defaults of DATETIME columns, and literals of TIMESTAMP columns, depend on it; the target may not know it.
-            let zone = self.tables.source().zone_offset(zone, statement.timestamp).await?;
-            for step in &mut plan.steps {
-                step.session.push(format!("SET time_zone = '{zone}'"));
-            }
-        }
-        plan.steps.splice(0..0, injected);
-        self.execute(plan, txn, transaction, !transaction.events.is_empty()).await
-    }
-
-    /// Runs the statements, each between intent and done; the transaction joins the set with the last of them, or with
-    /// the rows that follow.
-    pub(super) async fn execute(
-        &mut self,
-        mut plan: ddl::Plan,
-        txn: &TxnId,
-        transaction: &Transaction,
-        rows_follow: bool,
-    ) -> Result<(), Failure> {
-        self.flush().await?;
-        self.attachment.drain().await.map_err(|e| self.target(&e))?;
-        plan.pending.file.clone_from(&transaction.start.file);
-        plan.pending.pos = transaction.start.pos;
-        // Definitions before and after are stored first: whichever way a crash goes, one of them fits.
-        let mut stored = self.tables.to_stored();
-        stored.pending = Some(plan.pending.clone());
-        self.keeper.set_schemas(stored.encode()).await;
-        self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
-        let text: Vec<_> = plan.steps.iter().map(|s| String::from_utf8_lossy(&s.sql)).collect();
-        self.context.status.sync.set_blocking_ddl(&text.join("; "));
-        let count = plan.steps.len();
-        for (number, mut step) in plan.steps.into_iter().enumerate() {
-            step.last = number + 1 == count && !rows_follow;
-            let done = self.done_ddl.iter().any(|d| d.txn.as_ref() == Some(txn) && d.ordinal == step.ordinal);
-            if done {
-                continue;
-            }
-            let sql = String::from_utf8_lossy(&step.sql).into_owned();
-            info!(task = %self.context.task, source = %self.context.source_id, ddl = %sql, "DDL is executed at the target");
-            self.attachment
-                .ddl(step)
-                .await
-                .map_err(|e| self.target(&e).context(format!("execute SQL: [{sql}]")))?;
-        }
-        self.context.status.sync.set_blocking_ddl("");
-        if !rows_follow && !self.attachment.executed().contains(txn) {
-            // Nothing of it is left to run.
-            self.attachment.skip(txn).await.map_err(|e| self.target(&e))?;
-        }
-        self.tables.replace(&plan.pending.gone, plan.pending.after);
-        if rows_follow {
-            self.rows(txn, transaction).await?;
-            self.flush().await?;
-            self.attachment.drain().await.map_err(|e| self.target(&e))?;
-        } else {
-            self.context.status.sync.submitted(transaction.end.clone(), 0);
-        }
-        if let Some(stored) = self.tables.take_changed() {
-            self.keeper.set_schemas(stored.encode()).await;
-        }
-        Ok(())
-    }
-
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         if self.batcher.is_empty() {
             return Ok(());
@@ -473,18 +383,6 @@ impl<'a> Pipeline<'a> {
     pub(super) fn target(&self, error: &dm_target::TargetError) -> Failure {
         target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
     }
-}
-
-fn would_remove(other: &str, statement: &Statement, end: &Place) -> Failure {
-    Failure::new(
-        Code::DdlUnparseable,
-        format!(
-            "endLocation: [position: {}], origin SQL: [{}]: it would also remove or move the rows that {other} has in the same table at the target",
-            end.text(),
-            short(&statement.sql)
-        ),
-    )
-    .workaround("Please remove the rows of this table at the target by hand, and skip the statement.")
 }
 
 /// The definition was read at the source after this transaction was in its binlog.
