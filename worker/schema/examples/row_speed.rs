@@ -7,7 +7,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use dm_binlog::{Decoder, Event, Flavor, RowsEvent, Value};
-use dm_schema::{RowChange, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, WriteError};
+use dm_schema::{
+    Pieces, RowChange, RowKind, RowPieces, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel,
+    WriteError,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 const TABLE: &str = "CREATE TABLE t (id BIGINT NOT NULL, k INT UNSIGNED NOT NULL, name VARCHAR(100), code CHAR(10), \
@@ -115,33 +118,42 @@ fn insert(
     sql: &mut Vec<u8>,
     mut tokens: Option<&mut Vec<u64>>,
 ) -> Result<(), WriteError> {
-    let mut images: Vec<Vec<Option<Value<'_>>>> = Vec::with_capacity(ROWS);
-    for row in event.rows(&[]) {
-        images.extend(row?.after);
-    }
-    let images: Vec<&[Option<Value<'_>>]> = images.iter().map(Vec::as_slice).collect();
-    if let Some(tokens) = tokens.as_mut() {
-        for after in &images {
-            writer.tokens(RowChange::Insert { after }, tokens)?;
+    let mut pieces = Pieces::default();
+    let mut changes: Vec<RowPieces> = Vec::with_capacity(ROWS);
+    let mut cursor = event.cursor(&[]);
+    while let Some(row) = cursor.advance()? {
+        let Some(after) = row.after.as_deref() else { continue };
+        let change = RowChange::Insert { after };
+        if let Some(tokens) = tokens.as_mut() {
+            writer.tokens(change, tokens)?;
         }
+        changes.push(writer.pieces(&mut pieces, change)?);
     }
-    writer.insert(sql, &images).map(|_| ())
+    writer.statement(sql, &pieces, &changes);
+    Ok(())
 }
 
-/// One UPDATE for each row: an upper bound of the text for a change.
+/// UPDATEs of several rows, every column changed: an upper bound of the text for a change.
 fn updates(
     writer: &RowWriter,
     event: &RowsEvent<'_>,
     sql: &mut Vec<u8>,
     tokens: &mut Vec<u64>,
 ) -> Result<(), WriteError> {
+    let mut pieces = Pieces::default();
+    let mut changes: Vec<RowPieces> = Vec::with_capacity(ROWS);
     let mut cursor = event.cursor(&[]);
     while let Some(row) = cursor.advance()? {
         if let Some(after) = row.after.as_deref() {
-            let change = RowChange::Update { before: after, after };
+            let mut before = after.to_vec();
+            before.iter_mut().skip(1).for_each(|v| *v = Some(Value::Null));
+            let change = RowChange::Update { before: &before, after };
             writer.tokens(change, tokens)?;
-            writer.write(sql, change)?;
+            changes.push(writer.pieces(&mut pieces, change)?);
         }
+    }
+    for some in changes.chunks(writer.most_rows(RowKind::Update)) {
+        writer.statement(sql, &pieces, some);
     }
     Ok(())
 }
@@ -187,5 +199,5 @@ fn main() -> anyhow::Result<()> {
     measure("decoded", &writer, decode)?;
     measure("decoded, INSERT of 60 rows", &writer, text)?;
     measure("the same, with conflict tokens", &writer, text_and_tokens)?;
-    measure("an UPDATE a row, with tokens", &writer, updates)
+    measure("UPDATEs of several rows, with tokens", &writer, updates)
 }

@@ -35,7 +35,7 @@ pub use model::{
 pub use name::TableName;
 pub use quote::{quote_identifier, quote_string};
 pub use row::{
-    Expect, Fit, LoadWriter, Misfit, RowChange, RowImage, RowWriter, RowWriterOptions, TableTokenReason,
-    TokenMode, WriteError, misfits,
+    Expect, Fit, LoadWriter, Misfit, Pieces, RowChange, RowImage, RowKind, RowPieces, RowWriter,
+    RowWriterOptions, TableTokenReason, TokenMode, WriteError, misfits,
 };
 pub use sql_mode::SqlMode;

@@ -16,8 +16,8 @@ pub(crate) struct Statement {
     pub(crate) strict: bool,
     /// Any warning refuses the whole packet: it means that a value was cut.
     pub(crate) no_warnings: bool,
-    /// How many transactions of the batch were whole before it.
-    pub(crate) txns_before: usize,
+    /// The transactions whose changes it carries: first and last, as indices into [`Batch::txns`].
+    pub(crate) txns: (usize, usize),
 }
 
 /// Which piece of a load chunk a batch carries.
@@ -83,8 +83,8 @@ impl Batch {
     }
 
     fn end_statement(&mut self, expected: Option<u64>, strict: bool) {
-        let (end, txns_before) = (self.sql.len(), self.txns.len());
-        self.statements.push(Statement { end, expected, strict, no_warnings: false, txns_before });
+        let (end, txn) = (self.sql.len(), self.txns.len());
+        self.statements.push(Statement { end, expected, strict, no_warnings: false, txns: (txn, txn) });
     }
 
     /// The statement that was added last refuses the packet if the target warns about it.
@@ -96,14 +96,17 @@ impl Batch {
 
     /// The name of what a statement belongs to, for messages.
     pub(crate) fn owner_of(&self, statement: usize) -> String {
-        let of_txn = || {
-            let own = self.statements.get(statement).and_then(|s| self.txns.get(s.txns_before));
-            own.or(self.txns.last())
-        };
         match (&self.part, &self.chunk) {
-            (Some(part), _) => format!("transaction {}", part.txn),
-            (None, Some(chunk)) => format!("chunk {} of the load", chunk.chunk),
-            (None, None) => of_txn().map_or_else(String::new, |txn| format!("transaction {txn}")),
+            (Some(part), _) => return format!("transaction {}", part.txn),
+            (None, Some(chunk)) => return format!("chunk {} of the load", chunk.chunk),
+            (None, None) => {}
+        }
+        let txn = |index: usize| self.txns.get(index).or(self.txns.last());
+        let (first, last) = self.statements.get(statement).map_or((0, 0), |s| s.txns);
+        match (txn(first), txn(last)) {
+            (Some(first), Some(last)) if first != last => format!("transactions from {first} to {last}"),
+            (Some(txn), _) => format!("transaction {txn}"),
+            (None, _) => String::new(),
         }
     }
 
@@ -113,10 +116,17 @@ impl Batch {
         self.push_statement(if on { CHECKS_ON } else { CHECKS_OFF }.as_bytes(), None, false);
     }
 
-    /// Lets `write` append the text of one statement to the buffer, which saves a copy.
-    pub fn write_statement(&mut self, expected: Option<u64>, strict: bool, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.sql);
-        self.end_statement(expected, strict);
+    /// Lets `write` append the text of one statement, which saves a copy; it gives the number of rows that the statement
+    /// must match and whether a miss and a warning refuse the packet. `txns` are the first and the last
+    /// transaction whose changes it carries, as indices into [`Batch::txns`].
+    pub fn write_statement(
+        &mut self,
+        txns: (usize, usize),
+        write: impl FnOnce(&mut Vec<u8>) -> (u64, bool, bool),
+    ) {
+        let (expected, strict, no_warnings) = write(&mut self.sql);
+        let (end, expected) = (self.sql.len(), Some(expected));
+        self.statements.push(Statement { end, expected, strict, no_warnings, txns });
     }
 
     /// Text of its statements so far, in bytes.
@@ -127,6 +137,11 @@ impl Batch {
     /// Number of statements so far.
     pub fn statements(&self) -> usize {
         self.statements.len()
+    }
+
+    /// The statements' texts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter_statements().map(|(text, _)| text)
     }
 
     /// Nothing to execute and nothing to record in the target.

@@ -35,12 +35,6 @@ pub enum WriteError {
         /// The column.
         column: String,
     },
-    /// Rows of one INSERT have different columns.
-    #[error("rows of {table} with different columns cannot share one statement")]
-    MixedImages {
-        /// Target table, quoted.
-        table: String,
-    },
     /// A value that no strict session accepts, or that does not fit the column's type.
     #[error("a value of {table}, column {column}, cannot be written: {what}")]
     Value {

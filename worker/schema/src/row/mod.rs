@@ -5,8 +5,10 @@ mod error;
 mod fit;
 mod literal;
 mod load;
+mod pieces;
 mod plan;
 mod predicate;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -15,6 +17,7 @@ mod writer;
 pub use error::{Misfit, WriteError};
 pub use fit::Fit;
 pub use load::LoadWriter;
+pub use pieces::{Pieces, RowKind, RowPieces};
 pub use plan::misfits;
 pub use tokens::{TableTokenReason, TokenMode};
 pub use writer::{Expect, RowChange, RowImage, RowWriter, RowWriterOptions};

@@ -33,25 +33,133 @@ fn statements() {
     );
     let row = |id, a| [Some(Value::Int(id)), a, Some(Value::Int(id)), Some(Value::Null)];
     let (one, two) = (row(1, Some(Value::Bytes(b"a'b"))), row(2, Some(Value::Null)));
-    let mut out = Vec::new();
-    assert_eq!(w.insert(&mut out, &[&one, &two]).unwrap().rows, 2);
-    assert_eq!(text(out), "INSERT INTO `x`.`y` (`id`,`a`,`u`) VALUES (1,'a\\'b',NULL),(2,NULL,NULL)");
-    let mut out = Vec::new();
-    w.update(&mut out, &one, &two).unwrap();
-    assert_eq!(text(out), "UPDATE `x`.`y` SET `id`=2,`a`=NULL,`u`=NULL WHERE `id`=1");
+    let written = |change| {
+        let mut out = Vec::new();
+        w.write(&mut out, change).map(|_| text(out))
+    };
+    assert_eq!(
+        merged(&w, &[RowChange::Insert { after: &one }, RowChange::Insert { after: &two }]),
+        "INSERT INTO `x`.`y` (`id`,`a`,`u`) VALUES (1,'a\\'b',NULL),(2,NULL,NULL)"
+    );
+    let update = RowChange::Update { before: &one, after: &two };
+    assert_eq!(written(update).unwrap(), "UPDATE `x`.`y` SET `id`=2,`a`=NULL,`u`=NULL WHERE `id`=1");
     // MINIMAL images: only what changed, and no automatic time.
+    let (before, after) =
+        ([Some(Value::Int(1)), None, None, None], [None, Some(Value::Bytes(b"z")), None, None]);
+    let update = RowChange::Update { before: &before, after: &after };
+    assert_eq!(written(update).unwrap(), "UPDATE `x`.`y` SET `a`='z',`u`=`u` WHERE `id`=1");
+    let nothing = [None, None, None, None];
+    assert!(matches!(written(RowChange::Delete { before: &nothing }), Err(WriteError::ImageNotFull { .. })));
+    assert!(matches!(written(RowChange::Delete { before: &[None] }), Err(WriteError::ColumnCount { .. })));
+    // What failed half way leaves nothing behind.
+    let mut pieces = Pieces::default();
+    assert!(w.pieces(&mut pieces, RowChange::Delete { before: &nothing }).is_err() && pieces.is_empty());
+}
+
+fn merged(w: &RowWriter, changes: &[RowChange<'_, '_>]) -> String {
+    let mut pieces = Pieces::default();
+    let all: Vec<RowPieces> = changes.iter().map(|c| w.pieces(&mut pieces, *c).unwrap()).collect();
+    assert!(all.iter().all(|c| c.merges_with(&all[0])), "they do not merge");
     let mut out = Vec::new();
-    w.update(
-        &mut out,
-        &[Some(Value::Int(1)), None, None, None],
-        &[None, Some(Value::Bytes(b"z")), None, None],
-    )
-    .unwrap();
-    assert_eq!(text(out), "UPDATE `x`.`y` SET `a`='z',`u`=`u` WHERE `id`=1");
-    let mut out = b"before".to_vec();
-    assert!(matches!(w.delete(&mut out, &[None, None, None, None]), Err(WriteError::ImageNotFull { .. })));
-    assert_eq!(out, b"before");
-    assert!(matches!(w.delete(&mut out, &[None]), Err(WriteError::ColumnCount { .. })));
+    assert_eq!(w.statement(&mut out, &pieces, &all).rows, changes.len() as u64);
+    text(out)
+}
+
+#[test]
+fn several_rows_in_one_statement() {
+    let w = writer("CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(5), b INT, u DATETIME ON UPDATE NOW())");
+    let row =
+        |id, a, b| [Some(Value::Int(id)), Some(Value::Bytes(a)), Some(Value::Int(b)), Some(Value::Null)];
+    let (a1, a2, b1, b2) = (row(1, b"x", 5), row(1, b"y", 5), row(2, b"x", 5), row(2, b"x", 6));
+    // `a` changes in one, `b` in the other; `u` would take a time of its own.
+    assert_eq!(
+        merged(
+            &w,
+            &[RowChange::Update { before: &a1, after: &a2 }, RowChange::Update { before: &b1, after: &b2 }]
+        ),
+        "UPDATE `x`.`y` FORCE INDEX (`PRIMARY`) SET `a`=CASE `id` WHEN 1 THEN 'y' WHEN 2 THEN 'x' END,\
+         `b`=CASE `id` WHEN 1 THEN 5 WHEN 2 THEN 6 END,`u`=CASE `id` WHEN 1 THEN NULL WHEN 2 THEN NULL END \
+         WHERE `id` IN (1,2)"
+    );
+    assert_eq!(
+        merged(&w, &[RowChange::Delete { before: &a1 }, RowChange::Delete { before: &b1 }]),
+        "DELETE `x`.`y` FROM `x`.`y` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1,2)"
+    );
+    // Another key, and the whole row is asked for.
+    let m = model("CREATE TABLE t (a VARBINARY(5) NOT NULL, b INT, c INT NOT NULL, UNIQUE KEY k (c, a))");
+    let w = RowWriter::new(&m, &m, RowWriterOptions { merged: true }).unwrap();
+    let row = |a, b, c| [Some(Value::Bytes(a)), Some(Value::Int(b)), Some(Value::Int(c))];
+    let (a1, a2, b1, b2) = (row(b"x", 1, 1), row(b"x", 2, 1), row(b"x", 1, 2), row(b"x", 3, 2));
+    assert_eq!(
+        merged(
+            &w,
+            &[RowChange::Update { before: &a1, after: &a2 }, RowChange::Update { before: &b1, after: &b2 }]
+        ),
+        "UPDATE `d`.`t` FORCE INDEX (`k`) SET `b`=CASE WHEN `c`=1 AND `a`=_binary'x' THEN 2 \
+         WHEN `c`=2 AND `a`=_binary'x' THEN 3 END \
+         WHERE (`c`=1 AND `a`=_binary'x' AND `b`=1) OR (`c`=2 AND `a`=_binary'x' AND `b`=1)"
+    );
+}
+
+#[test]
+fn what_stands_alone() {
+    let alone = |sql: &str, before: [i64; 3], after: [i64; 3]| {
+        let row = |v: [i64; 3]| v.map(|n| Some(Value::Int(n)));
+        let (before, after) = (row(before), row(after));
+        let w = writer(sql);
+        let mut pieces = Pieces::default();
+        let change = RowChange::Update { before: &before, after: &after };
+        !w.pieces(&mut pieces, change).unwrap().may_merge()
+    };
+    let two_keys = "CREATE TABLE t (id INT PRIMARY KEY, u INT, c INT, UNIQUE KEY u (u))";
+    assert!(!alone(two_keys, [1, 1, 1], [1, 1, 2]));
+    assert!(alone(two_keys, [1, 1, 1], [2, 1, 1]), "the identity key changes");
+    assert!(alone(two_keys, [1, 1, 1], [1, 2, 1]), "another key changes");
+    assert!(alone("CREATE TABLE t (id INT, u INT, c INT)", [1, 1, 1], [1, 1, 2]), "no key");
+    let part = "CREATE TABLE t (id INT PRIMARY KEY, u INT, c INT, UNIQUE KEY u ((u + c)))";
+    assert!(alone(part, [1, 1, 1], [1, 1, 2]), "an expression");
+}
+
+#[test]
+fn one_change_for_two() {
+    let m = model("CREATE TABLE t (id INT PRIMARY KEY, a INT, d DOUBLE)");
+    let w = RowWriter::new(&m, &m, RowWriterOptions { merged: true }).unwrap();
+    let row = |id, a, d| [Some(Value::Int(id)), Some(Value::Int(a)), Some(Value::Double(d))];
+    let (a, b, c, other) = (row(1, 1, 0.0), row(1, 2, 0.0), row(1, 2, -0.0), row(2, 3, 0.0));
+    let both = |one, two| {
+        let mut pieces = Pieces::default();
+        let (one, two) = (w.pieces(&mut pieces, one).unwrap(), w.pieces(&mut pieces, two).unwrap());
+        let mut out = Vec::new();
+        let change = one.then(&two, &pieces)?;
+        w.statement(&mut out, &pieces, &[change]);
+        Some(text(out))
+    };
+    let (insert, update, again) = (
+        RowChange::Insert { after: &a },
+        RowChange::Update { before: &a, after: &b },
+        RowChange::Update { before: &b, after: &c },
+    );
+    assert_eq!(both(insert, update).unwrap(), "INSERT INTO `d`.`t` (`id`,`a`,`d`) VALUES (1,2,0e0)");
+    assert_eq!(
+        both(update, again).unwrap(),
+        "UPDATE `d`.`t` SET `id`=1,`a`=2,`d`=-0e0 WHERE `id`=1 AND `a`=1 AND `d`=0 AND LEFT(`d`,1)=LEFT(0e0,1)"
+    );
+    // The row to delete is the one that the target still has.
+    assert_eq!(
+        both(update, RowChange::Delete { before: &b }).unwrap(),
+        "DELETE FROM `d`.`t` WHERE `id`=1 AND `a`=1 AND `d`=0 AND LEFT(`d`,1)=LEFT(0e0,1)"
+    );
+    assert!(both(insert, RowChange::Delete { before: &a }).is_none());
+    assert!(both(update, RowChange::Update { before: &other, after: &other }).is_none());
+    assert!(both(RowChange::Delete { before: &a }, insert).is_none());
+    // A sign of zero is a change.
+    let three = row(3, 0, 0.0);
+    let (zero, minus) = (row(1, 2, 0.0), row(1, 2, -0.0));
+    let changes = [
+        RowChange::Update { before: &zero, after: &minus },
+        RowChange::Update { before: &three, after: &three },
+    ];
+    assert!(merged(&w, &changes).contains("SET `d`=CASE `id` WHEN 1 THEN -0e0 WHEN 3 THEN 0e0 END WHERE"));
 }
 
 #[test]
@@ -59,7 +167,8 @@ fn whole_row_in_merged_tables() {
     let m = model("CREATE TABLE t (id INT PRIMARY KEY, a INT)");
     let w = RowWriter::new(&m, &m, RowWriterOptions { merged: true }).unwrap();
     let mut out = Vec::new();
-    let expect = w.delete(&mut out, &[Some(Value::Int(1)), Some(Value::Null)]).unwrap();
+    let before = [Some(Value::Int(1)), Some(Value::Null)];
+    let expect = w.write(&mut out, RowChange::Delete { before: &before }).unwrap();
     assert_eq!(text(out), "DELETE FROM `d`.`t` WHERE `id`=1 AND `a` IS NULL");
     assert!(!expect.keyless);
 }

@@ -4,11 +4,12 @@ use dm_binlog::Value;
 
 use super::error::WriteError;
 use super::literal::push_value;
+use super::pieces::Pieces;
 use super::plan::{ColumnPlan, plans, warnings_count};
-use super::predicate::{push_exact_condition, push_key_condition};
 use super::tokens::{TableTokenReason, TokenMode, Tokens};
 use crate::model::TableModel;
 use crate::name::TableName;
+use crate::quote::quote_identifier;
 
 /// One row image: a value per column of the source table, None where the image leaves the column out.
 pub type RowImage<'r, 'v> = &'r [Option<Value<'v>>];
@@ -61,12 +62,16 @@ pub struct RowWriterOptions {
 pub struct RowWriter {
     name: TableName,
     /// Back-quoted name.
-    table: Vec<u8>,
-    columns: Vec<ColumnPlan>,
+    pub(super) table: Vec<u8>,
+    pub(super) columns: Vec<ColumnPlan>,
     /// Columns of the identity key, None for a table without one.
-    identity: Option<Vec<usize>>,
-    whole_row: bool,
-    no_warnings: bool,
+    pub(super) identity: Option<Vec<usize>>,
+    /// Back-quoted name of the identity key.
+    pub(super) index: Option<Vec<u8>>,
+    /// Columns of all unique keys.
+    pub(super) key_columns: Vec<usize>,
+    pub(super) whole_row: bool,
+    pub(super) no_warnings: bool,
     tokens: Tokens,
 }
 
@@ -79,19 +84,17 @@ impl RowWriter {
         options: RowWriterOptions,
     ) -> Result<Self, WriteError> {
         let columns = plans(source, target)?;
+        let in_source = |i: usize| source.column_index(&target.columns[i].name);
         let identity = target.unique_keys().find_map(|key| {
-            target
-                .whole_columns(key)?
-                .into_iter()
-                .map(|i| {
-                    if target.columns[i].nullable {
-                        None
-                    } else {
-                        source.column_index(&target.columns[i].name)
-                    }
-                })
-                .collect::<Option<Vec<_>>>()
+            let columns = target.whole_columns(key)?.into_iter();
+            let columns = columns.map(|i| if target.columns[i].nullable { None } else { in_source(i) });
+            Some((key, columns.collect::<Option<Vec<_>>>()?))
         });
+        let parts = target.unique_keys().flat_map(|key| &key.parts);
+        let key_columns = parts.filter_map(|part| source.column_index(part.column.as_deref()?)).collect();
+        let index = identity.as_ref().filter(|(key, _)| !key.name.is_empty());
+        let index = index.map(|(key, _)| quote_identifier(&key.name).into_bytes());
+        let identity = identity.map(|(_, columns)| columns);
         Ok(RowWriter {
             no_warnings: warnings_count(&columns),
             name: target.name.clone(),
@@ -100,6 +103,8 @@ impl RowWriter {
             whole_row: options.merged || identity.is_none(),
             tokens: Tokens::new(source, target, identity.is_some()),
             identity,
+            index,
+            key_columns,
         })
     }
 
@@ -153,51 +158,13 @@ impl RowWriter {
 
     /// Appends any change as one statement.
     pub fn write(&self, out: &mut Vec<u8>, change: RowChange<'_, '_>) -> Result<Expect, WriteError> {
-        match change {
-            RowChange::Insert { after } => self.insert(out, &[after]),
-            RowChange::Update { before, after } => self.update(out, before, after),
-            RowChange::Delete { before } => self.delete(out, before),
-        }
-    }
-
-    /// Appends one INSERT of one or more rows. All images must have the same columns.
-    pub fn insert(&self, out: &mut Vec<u8>, rows: &[RowImage<'_, '_>]) -> Result<Expect, WriteError> {
-        let Some(first) = rows.first() else { return Ok(self.expect(0, false)) };
-        let start = out.len();
-        let written = self.insert_rows(out, rows, first);
-        self.keep_or_cut(out, start, written)
-    }
-
-    fn insert_rows(
-        &self,
-        out: &mut Vec<u8>,
-        rows: &[RowImage<'_, '_>],
-        first: &RowImage<'_, '_>,
-    ) -> Result<Expect, WriteError> {
-        self.check(first)?;
-        self.begin_insert(out, |i| first[i].is_some());
-        for (n, row) in rows.iter().enumerate() {
-            self.check(row)?;
-            out.extend_from_slice(if n == 0 { b"(" } else { b",(" });
-            let mut comma = false;
-            for (i, (plan, value)) in self.columns.iter().zip(row.iter()).enumerate() {
-                if value.is_some() != first[i].is_some() {
-                    return Err(WriteError::MixedImages { table: self.name.quoted() });
-                }
-                let Some(value) = value.as_ref().filter(|_| !plan.generated) else { continue };
-                if comma {
-                    out.push(b',');
-                }
-                comma = true;
-                self.value(out, plan, value)?;
-            }
-            out.push(b')');
-        }
-        Ok(self.expect(rows.len() as u64, false))
+        let mut pieces = Pieces::default();
+        let change = self.pieces(&mut pieces, change)?;
+        Ok(self.statement(out, &pieces, &[change]))
     }
 
     /// `INSERT INTO t (columns) VALUES `.
-    fn begin_insert(&self, out: &mut Vec<u8>, included: impl Fn(usize) -> bool) {
+    pub(super) fn begin_insert(&self, out: &mut Vec<u8>, included: impl Fn(usize) -> bool) {
         out.extend_from_slice(b"INSERT INTO ");
         out.extend_from_slice(&self.table);
         out.extend_from_slice(b" (");
@@ -215,104 +182,12 @@ impl RowWriter {
         out.extend_from_slice(b") VALUES ");
     }
 
-    /// Appends one UPDATE of one row. Every written column of the after image is set, changed or not, so that no
-    /// `ON UPDATE CURRENT_TIMESTAMP` of the target puts in its own time.
-    pub fn update(
+    pub(super) fn value(
         &self,
         out: &mut Vec<u8>,
-        before: RowImage<'_, '_>,
-        after: RowImage<'_, '_>,
-    ) -> Result<Expect, WriteError> {
-        let start = out.len();
-        let written = self.update_row(out, before, after);
-        self.keep_or_cut(out, start, written)
-    }
-
-    fn update_row(
-        &self,
-        out: &mut Vec<u8>,
-        before: RowImage<'_, '_>,
-        after: RowImage<'_, '_>,
-    ) -> Result<Expect, WriteError> {
-        self.check(before)?;
-        self.check(after)?;
-        out.extend_from_slice(b"UPDATE ");
-        out.extend_from_slice(&self.table);
-        out.extend_from_slice(b" SET ");
-        let mut comma = false;
-        for (plan, value) in self.columns.iter().zip(after) {
-            let unchanged = value.is_none() && plan.on_update_now;
-            if plan.generated || (value.is_none() && !unchanged) {
-                continue;
-            }
-            if comma {
-                out.push(b',');
-            }
-            comma = true;
-            out.extend_from_slice(&plan.quoted);
-            out.push(b'=');
-            match value {
-                Some(value) => self.value(out, plan, value)?,
-                None => out.extend_from_slice(&plan.quoted),
-            }
-        }
-        self.condition(out, before)
-    }
-
-    /// Appends one DELETE of one row.
-    pub fn delete(&self, out: &mut Vec<u8>, before: RowImage<'_, '_>) -> Result<Expect, WriteError> {
-        let start = out.len();
-        let written = self.delete_row(out, before);
-        self.keep_or_cut(out, start, written)
-    }
-
-    fn delete_row(&self, out: &mut Vec<u8>, before: RowImage<'_, '_>) -> Result<Expect, WriteError> {
-        self.check(before)?;
-        out.extend_from_slice(b"DELETE FROM ");
-        out.extend_from_slice(&self.table);
-        self.condition(out, before)
-    }
-
-    /// `WHERE ..`: the identity key, then, where asked for, every other value of the image.
-    fn condition(&self, out: &mut Vec<u8>, before: RowImage<'_, '_>) -> Result<Expect, WriteError> {
-        out.extend_from_slice(b" WHERE ");
-        let mut and = false;
-        let mut join = |out: &mut Vec<u8>| {
-            if and {
-                out.extend_from_slice(b" AND ");
-            }
-            and = true;
-        };
-        let key = self.identity.as_deref().unwrap_or_default();
-        for &i in key {
-            let Some(value) = &before[i] else { return Err(self.not_full(i)) };
-            join(out);
-            push_key_condition(out, &self.columns[i], value)?;
-        }
-        if self.whole_row {
-            for (i, (plan, value)) in self.columns.iter().zip(before).enumerate() {
-                // A text key is equal under its collation only; other key columns are said already.
-                let said = key.contains(&i) && !plan.target_kind.is_text();
-                if plan.generated || said {
-                    continue;
-                }
-                match value {
-                    Some(value) => {
-                        join(out);
-                        push_exact_condition(out, plan, value)?;
-                    }
-                    None if self.is_keyless() => return Err(self.not_full(i)),
-                    None => {}
-                }
-            }
-        }
-        if self.is_keyless() {
-            out.extend_from_slice(b" LIMIT 1");
-        }
-        Ok(self.expect(1, self.is_keyless()))
-    }
-
-    fn value(&self, out: &mut Vec<u8>, plan: &ColumnPlan, value: &Value<'_>) -> Result<(), WriteError> {
+        plan: &ColumnPlan,
+        value: &Value<'_>,
+    ) -> Result<(), WriteError> {
         if matches!(value, Value::Enum(0)) {
             return Err(WriteError::Value {
                 table: self.name.quoted(),
@@ -323,15 +198,11 @@ impl RowWriter {
         Ok(push_value(out, plan, value)?)
     }
 
-    fn expect(&self, rows: u64, keyless: bool) -> Expect {
-        Expect { rows, keyless, no_warnings: self.no_warnings }
-    }
-
     pub(super) fn not_full(&self, column: usize) -> WriteError {
         WriteError::ImageNotFull { table: self.name.quoted(), column: self.columns[column].name.clone() }
     }
 
-    fn check(&self, image: RowImage<'_, '_>) -> Result<(), WriteError> {
+    pub(super) fn check(&self, image: RowImage<'_, '_>) -> Result<(), WriteError> {
         if image.len() == self.columns.len() {
             return Ok(());
         }
@@ -340,18 +211,5 @@ impl RowWriter {
             expected: self.columns.len(),
             got: image.len(),
         })
-    }
-
-    /// A statement that failed half way leaves nothing behind.
-    fn keep_or_cut(
-        &self,
-        out: &mut Vec<u8>,
-        start: usize,
-        written: Result<Expect, WriteError>,
-    ) -> Result<Expect, WriteError> {
-        if written.is_err() {
-            out.truncate(start);
-        }
-        written
     }
 }

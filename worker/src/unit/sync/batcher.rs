@@ -1,10 +1,10 @@
 //! Whole transactions to batches.
 use std::collections::HashMap;
 
-use dm_proto::error::Code;
+use dm_proto::{config::SyncerConfig, error::Code};
 use dm_target::{Attachment, Batch, PartMark, TargetError, TxnId};
 
-use super::changes::Changes;
+use super::{changes::Changes, merge::Merger};
 use crate::failure::Failure;
 
 /// Least row bound of a batch while behind, whatever the task file says.
@@ -17,7 +17,11 @@ const CAREFUL: u64 = 10_000;
 
 /// Collects transactions; caught up a batch is one, behind it grows to its bounds.
 pub struct Batcher {
-    batch: Batch,
+    /// Transactions of the batch that is being collected.
+    txns: Vec<TxnId>,
+    merger: Merger,
+    /// A change that matches no row stops the task, also where a key says which row is meant.
+    strict: bool,
     max_rows: u64,
     max_bytes: usize,
     packet: usize,
@@ -33,10 +37,17 @@ pub struct Batcher {
 pub type Applied<'a> = Option<&'a PartMark>;
 
 impl Batcher {
-    pub fn new(max_allowed_packet: usize, rows: u32, parts: Vec<PartMark>, careful: bool) -> Self {
+    pub fn new(
+        max_allowed_packet: usize,
+        syncer: &SyncerConfig,
+        parts: Vec<PartMark>,
+        careful: bool,
+    ) -> Self {
         Self {
-            batch: Batch::new(),
-            max_rows: u64::from(rows).max(LEAST_ROWS),
+            txns: Vec::new(),
+            merger: Merger::default(),
+            strict: syncer.strict,
+            max_rows: u64::from(syncer.batch).max(LEAST_ROWS),
             max_bytes: (max_allowed_packet / 2).min(MOST_BYTES),
             packet: max_allowed_packet,
             parts: parts.into_iter().map(|p| (p.txn.clone(), p)).collect(),
@@ -51,7 +62,7 @@ impl Batcher {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.batch.txns.is_empty()
+        self.txns.is_empty()
     }
 
     /// True when the changes of one transaction are more than one packet may hold.
@@ -88,7 +99,9 @@ impl Batcher {
         let mut batch = Batch::new();
         batch.part =
             Some(PartMark { txn: txn.clone(), ordinal: changes.ordinal, checksum: changes.checksum });
-        changes.move_into(&mut batch);
+        let mut merger = Merger::default();
+        merger.add(changes, 0);
+        merger.move_into(&mut batch, self.strict);
         attachment.submit(batch).await
     }
 
@@ -99,16 +112,15 @@ impl Batcher {
         txn: TxnId,
         changes: &mut Changes,
     ) -> Result<(), TargetError> {
-        if self.batch.sql_bytes() + changes.sql_bytes() > self.max_bytes {
+        if self.merger.bytes() + changes.sql_bytes() > self.max_bytes {
             self.flush(attachment).await?;
         }
-        changes.move_into(&mut self.batch);
+        self.merger.add(changes, self.txns.len());
         let large = self.parts.remove(&txn).is_some();
-        self.batch.txns.push(txn);
+        self.txns.push(txn);
         let alone = self.alone > 0;
         self.alone = self.alone.saturating_sub(1);
-        if alone || large || self.batch.rows >= self.max_rows || self.batch.txns.len() as u64 >= self.max_rows
-        {
+        if alone || large || self.merger.rows() >= self.max_rows || self.txns.len() as u64 >= self.max_rows {
             self.flush(attachment).await?;
         }
         Ok(())
@@ -120,7 +132,10 @@ impl Batcher {
             return Ok(());
         }
         self.handed += 1;
-        attachment.submit(std::mem::take(&mut self.batch)).await
+        let mut batch = Batch::new();
+        batch.txns = std::mem::take(&mut self.txns);
+        self.merger.move_into(&mut batch, self.strict);
+        attachment.submit(batch).await
     }
 }
 

@@ -12,6 +12,9 @@ mod ddl_unknown;
 mod edit;
 mod feeders;
 mod lenient;
+mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod operated;
 mod operators;
 mod payload;

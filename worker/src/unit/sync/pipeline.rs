@@ -91,7 +91,7 @@ impl<'a> Pipeline<'a> {
             tables: start.tables,
             batcher: Batcher::new(
                 resume.max_allowed_packet,
-                context.subtask.syncer.batch,
+                &context.subtask.syncer,
                 resume.parts.clone(),
                 context.status.sync.take_careful(),
             ),
@@ -307,7 +307,7 @@ impl<'a> Pipeline<'a> {
 
     /// Rows into the batch; a large transaction leaves in parts.
     pub(super) async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
-        let mut changes = Changes::new(self.context.subtask.syncer.strict);
+        let mut changes = Changes::default();
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
         for raw in &transaction.events {

@@ -1,0 +1,330 @@
+//! Row changes as text in pieces, which one statement or a statement for several rows is put together from.
+
+use std::ops::Range;
+
+use dm_binlog::Value;
+
+use super::error::WriteError;
+use super::predicate::{push_exact_condition, push_key_condition};
+use super::tokens::TokenMode;
+use super::writer::{RowChange, RowImage, RowWriter};
+
+/// What a change does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowKind {
+    /// A new row.
+    Insert,
+    /// A changed row.
+    Update,
+    /// A row that is gone.
+    Delete,
+}
+
+/// The text of many row changes.
+#[derive(Debug, Clone, Default)]
+pub struct Pieces {
+    text: Vec<u8>,
+    /// Each piece begins where the one before ends.
+    ends: Vec<usize>,
+}
+
+/// A set of columns of one table, exact for the first 64; a table with more has only "all" and "not all".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Columns(u64);
+
+/// One row change: where its pieces are.
+#[derive(Debug, Clone, Copy)]
+pub struct RowPieces {
+    /// What it does.
+    pub kind: RowKind,
+    /// The condition on the identity key.
+    pub(super) key: usize,
+    /// What else has to hold of the row; empty where the key says it all.
+    pub(super) rest: usize,
+    /// The written values, in column order.
+    pub(super) values: usize,
+    /// Columns with a value.
+    pub(super) included: Columns,
+    /// Columns whose value is another one than before.
+    pub(super) changed: Columns,
+    /// It has to be a statement of its own.
+    pub(super) alone: bool,
+    /// Text that it takes in a statement for several rows, at most.
+    bytes: usize,
+}
+
+impl Pieces {
+    /// Bytes of text so far.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Takes over all pieces of another buffer; gives what [`RowPieces::moved`] needs.
+    pub fn append(&mut self, other: &mut Pieces) -> usize {
+        let (base, pieces) = (self.text.len(), self.ends.len());
+        self.text.append(&mut other.text);
+        self.ends.extend(other.ends.drain(..).map(|end| end + base));
+        pieces
+    }
+
+    pub(super) fn get(&self, piece: usize) -> &[u8] {
+        let start = piece.checked_sub(1).and_then(|p| self.ends.get(p)).copied().unwrap_or(0);
+        let end = self.ends.get(piece).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn next(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn end(&mut self) {
+        self.ends.push(self.text.len());
+    }
+
+    fn cut(&mut self, text: usize, pieces: usize) {
+        self.text.truncate(text);
+        self.ends.truncate(pieces);
+    }
+}
+
+impl Columns {
+    /// As many as the set can tell apart.
+    const EXACT: usize = 64;
+
+    fn of(columns: Range<usize>, has: impl Fn(usize) -> bool) -> Self {
+        if columns.len() > Self::EXACT {
+            return Columns(if columns.into_iter().all(has) { u64::MAX } else { 0 });
+        }
+        Columns(columns.filter(|&i| has(i)).fold(0, |set, i| set | 1 << i))
+    }
+
+    pub(super) fn has(self, column: usize) -> bool {
+        if column < Self::EXACT { self.0 >> column & 1 == 1 } else { self.0 == u64::MAX }
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        Columns(self.0 | other.0)
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Columns(self.0 & other.0)
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl RowPieces {
+    /// The same change after [`Pieces::append`] gave `by`.
+    #[must_use]
+    pub fn moved(mut self, by: usize) -> Self {
+        self.key += by;
+        self.rest += by;
+        self.values += by;
+        self
+    }
+
+    /// Text that it takes in a statement, at most, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// It may be written with others: it finds its row by a key that it does not change, and touches no other row.
+    pub fn may_merge(&self) -> bool {
+        !self.alone
+    }
+
+    /// Both can be rows of one statement, their tables being the same.
+    pub fn merges_with(&self, other: &Self) -> bool {
+        !self.alone && !other.alone && self.kind == other.kind && self.included == other.included
+    }
+
+    /// One change that does what `self` and then `next` do, if there is such a one. The caller has made sure that nothing
+    /// between them touched a key of this row.
+    #[must_use]
+    pub fn then(&self, next: &Self, pieces: &Pieces) -> Option<Self> {
+        if self.alone || next.alone || pieces.get(self.key) != pieces.get(next.key) {
+            return None;
+        }
+        match (self.kind, next.kind) {
+            // The row is looked for as it was before both.
+            (RowKind::Insert | RowKind::Update, RowKind::Update) if self.included == next.included => {
+                Some(Self {
+                    values: next.values,
+                    changed: self.changed.or(next.changed),
+                    bytes: self.bytes.max(next.bytes),
+                    ..*self
+                })
+            }
+            (RowKind::Update, RowKind::Delete) => {
+                Some(Self { key: self.key, rest: self.rest, bytes: self.bytes, ..*next })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn value_of<'v>(image: Option<RowImage<'_, 'v>>, column: usize) -> Option<Value<'v>> {
+    image.and_then(|image| image[column])
+}
+
+/// The value is not changed, or the after image leaves it out, which says the same.
+fn same(before: Option<Value<'_>>, after: Option<Value<'_>>) -> bool {
+    match (before, after) {
+        (_, None) => true,
+        // Equal numbers, but not the same: `0` and `-0`.
+        (Some(Value::Float(a)), Some(Value::Float(b))) => a.to_bits() == b.to_bits(),
+        (Some(Value::Double(a)), Some(Value::Double(b))) => a.to_bits() == b.to_bits(),
+        (before, after) => before == after,
+    }
+}
+
+impl RowWriter {
+    /// Appends the pieces of a change.
+    pub fn pieces(&self, out: &mut Pieces, change: RowChange<'_, '_>) -> Result<RowPieces, WriteError> {
+        let (text, pieces) = (out.text.len(), out.ends.len());
+        let written = match change {
+            RowChange::Insert { after } => self.pieces_of(out, RowKind::Insert, None, Some(after)),
+            RowChange::Update { before, after } => {
+                self.pieces_of(out, RowKind::Update, Some(before), Some(after))
+            }
+            RowChange::Delete { before } => self.pieces_of(out, RowKind::Delete, Some(before), None),
+        };
+        // A change that failed half way leaves nothing behind.
+        if written.is_err() {
+            out.cut(text, pieces);
+        }
+        written
+    }
+
+    fn pieces_of(
+        &self,
+        out: &mut Pieces,
+        kind: RowKind,
+        before: Option<RowImage<'_, '_>>,
+        after: Option<RowImage<'_, '_>>,
+    ) -> Result<RowPieces, WriteError> {
+        for image in [before, after].into_iter().flatten() {
+            self.check(image)?;
+        }
+        let begin = out.text.len();
+        let key = out.next();
+        self.key_condition(&mut out.text, before, after)?;
+        out.end();
+        let key_bytes = out.text.len() - begin;
+        let rest = out.next();
+        if let Some(before) = before {
+            self.rest_condition(&mut out.text, before)?;
+        }
+        out.end();
+        let values = out.next();
+        let mut written = 0;
+        for (plan, value) in self.columns.iter().zip(after.unwrap_or_default()) {
+            let Some(value) = value.as_ref().filter(|_| !plan.generated) else { continue };
+            self.value(&mut out.text, plan, value)?;
+            out.end();
+            written += 1;
+        }
+        let columns = 0..self.columns.len();
+        let generated = |i: usize| self.columns[i].generated;
+        let included = Columns::of(columns.clone(), |i| value_of(after, i).is_some() || generated(i));
+        let changed = Columns::of(columns.clone(), |i| {
+            self.columns[i].on_update_now || !same(value_of(before, i), value_of(after, i))
+        });
+        let partial = after.is_some()
+            && columns.len() > Columns::EXACT
+            && columns.into_iter().any(|i| value_of(after, i).is_none() && !generated(i));
+        // `CASE WHEN key THEN value` for each column.
+        let repeated = if kind == RowKind::Update { written * (key_bytes + 12) } else { 0 };
+        Ok(RowPieces {
+            kind,
+            key,
+            rest,
+            values,
+            included,
+            changed,
+            alone: partial || self.stands_alone(kind, before, after),
+            bytes: out.text.len() - begin + repeated + 32,
+        })
+    }
+
+    /// Whether a change could get in the way of other rows' changes in one statement.
+    fn stands_alone(
+        &self,
+        kind: RowKind,
+        before: Option<RowImage<'_, '_>>,
+        after: Option<RowImage<'_, '_>>,
+    ) -> bool {
+        // Rows of one INSERT are inserted in their order.
+        if kind == RowKind::Insert {
+            return false;
+        }
+        if *self.token_mode() != TokenMode::Keys {
+            return true;
+        }
+        kind == RowKind::Update
+            && !self.key_columns.iter().all(|&i| same(value_of(before, i), value_of(after, i)))
+    }
+
+    /// The identity key of the row as it was, or as it is where it was not there.
+    fn key_condition(
+        &self,
+        out: &mut Vec<u8>,
+        before: Option<RowImage<'_, '_>>,
+        after: Option<RowImage<'_, '_>>,
+    ) -> Result<(), WriteError> {
+        let Some(image) = before.or(after) else { return Ok(()) };
+        for (n, &i) in self.identity.as_deref().unwrap_or_default().iter().enumerate() {
+            let value = match &image[i] {
+                Some(value) => value,
+                // The target makes the key: nothing has to find the new row.
+                None if before.is_none() => return Ok(()),
+                None => return Err(self.not_full(i)),
+            };
+            if n > 0 {
+                out.extend_from_slice(b" AND ");
+            }
+            push_key_condition(out, &self.columns[i], value)?;
+        }
+        Ok(())
+    }
+
+    /// Where the whole row is asked for, every value that the key does not say.
+    fn rest_condition(&self, out: &mut Vec<u8>, before: RowImage<'_, '_>) -> Result<(), WriteError> {
+        if !self.whole_row {
+            return Ok(());
+        }
+        let key = self.identity.as_deref().unwrap_or_default();
+        let mut and = false;
+        for (i, (plan, value)) in self.columns.iter().zip(before).enumerate() {
+            // A text key is equal under its collation only; other key columns are said already.
+            let said = key.contains(&i) && !plan.target_kind.is_text();
+            if plan.generated || said {
+                continue;
+            }
+            let value: &Value<'_> = match value {
+                Some(value) => value,
+                None if self.is_keyless() => return Err(self.not_full(i)),
+                None => continue,
+            };
+            if and {
+                out.extend_from_slice(b" AND ");
+            }
+            and = true;
+            push_exact_condition(out, plan, value)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Pieces of row changes put together to statements.
+
+use super::pieces::{Pieces, RowKind, RowPieces};
+use super::writer::{Expect, RowWriter};
+
+/// Rows of one INSERT or DELETE. Beyond it a statement gains nothing.
+const MOST_ROWS: usize = 200;
+const MOST_DELETES: usize = 64;
+/// Comparisons that one row of an UPDATE for several rows costs: for each column half of all rows' keys.
+const COMPARISONS: usize = 256;
+
+impl RowWriter {
+    /// How many changes of a kind one statement should hold. More of them save less than their comparisons cost.
+    pub fn most_rows(&self, kind: RowKind) -> usize {
+        match kind {
+            RowKind::Insert => MOST_ROWS,
+            RowKind::Delete => MOST_DELETES,
+            RowKind::Update => (COMPARISONS / self.columns.len().max(1)).clamp(4, 32),
+        }
+    }
+
+    /// Appends one statement for changes that merge with each other (see [`RowPieces::merges_with`]), or for a single one;
+    /// without a `;`.
+    ///
+    /// A single UPDATE sets every column of its image, changed or not. One for several rows sets the columns that any of
+    /// them changes, which comes to the same where the rows are as the source had them.
+    pub fn statement(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces]) -> Expect {
+        let rows = changes.len() as u64;
+        let expect = Expect { rows, keyless: self.is_keyless(), no_warnings: self.no_warnings };
+        match changes {
+            [] => {}
+            [first, ..] if first.kind == RowKind::Insert => {
+                self.inserts(out, pieces, changes, first);
+                return Expect { keyless: false, ..expect };
+            }
+            [one] => self.one(out, pieces, one),
+            [first, ..] if first.kind == RowKind::Delete => {
+                // Only this form takes an index hint, without which a small table would be read, and locked, as a whole.
+                for part in [b"DELETE ".as_slice(), &self.table, b" FROM "] {
+                    out.extend_from_slice(part);
+                }
+                self.with_index(out);
+                self.conditions(out, pieces, changes);
+            }
+            [first, ..] => self.updates(out, pieces, changes, first),
+        }
+        expect
+    }
+
+    fn inserts(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces], first: &RowPieces) {
+        self.begin_insert(out, |i| first.included.has(i));
+        for (n, change) in changes.iter().enumerate() {
+            out.extend_from_slice(if n == 0 { b"(" } else { b",(" });
+            for (n, (_, piece)) in self.written(change).enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(pieces.get(piece));
+            }
+            out.push(b')');
+        }
+    }
+
+    /// Columns that a change writes, with their pieces.
+    fn written(&self, change: &RowPieces) -> impl Iterator<Item = (usize, usize)> {
+        let columns = self.columns.iter().enumerate();
+        let written = columns.filter(|(i, plan)| !plan.generated && change.included.has(*i));
+        written.map(|(i, _)| i).zip(change.values..)
+    }
+
+    fn one(&self, out: &mut Vec<u8>, pieces: &Pieces, change: &RowPieces) {
+        if change.kind == RowKind::Delete {
+            out.extend_from_slice(b"DELETE FROM ");
+            out.extend_from_slice(&self.table);
+        } else {
+            out.extend_from_slice(b"UPDATE ");
+            out.extend_from_slice(&self.table);
+            out.extend_from_slice(b" SET ");
+            let mut comma = false;
+            let mut values = self.written(change).peekable();
+            for (i, plan) in self.columns.iter().enumerate() {
+                let value = values.next_if(|(column, _)| *column == i);
+                if plan.generated || (value.is_none() && !plan.on_update_now) {
+                    continue;
+                }
+                if std::mem::replace(&mut comma, true) {
+                    out.push(b',');
+                }
+                out.extend_from_slice(&plan.quoted);
+                out.push(b'=');
+                out.extend_from_slice(value.map_or(&plan.quoted, |(_, piece)| pieces.get(piece)));
+            }
+        }
+        out.extend_from_slice(b" WHERE ");
+        self.condition(out, pieces, change);
+        if self.is_keyless() {
+            out.extend_from_slice(b" LIMIT 1");
+        }
+    }
+
+    /// `UPDATE t SET a=CASE key WHEN 1 THEN 'x' WHEN 2 THEN 'y' END WHERE key IN (1,2)`. No row's key changes, so it
+    /// does not matter in which order the server takes them.
+    fn updates(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces], first: &RowPieces) {
+        out.extend_from_slice(b"UPDATE ");
+        self.with_index(out);
+        out.extend_from_slice(b" SET ");
+        let key = self.number_key();
+        let changed = changes.iter().fold(first.changed, |all, c| all.or(c.changed));
+        // Where nothing has changed (the source logged it nevertheless) the rows still have to be found.
+        let set = if changed.and(first.included).is_empty() { first.included } else { changed };
+        let mut comma = false;
+        let mut values = self.written(first).enumerate().map(|(n, (i, _))| (i, n)).peekable();
+        for (i, plan) in self.columns.iter().enumerate() {
+            let value = values.next_if(|(column, _)| *column == i);
+            let wanted = match value {
+                Some(_) => set.has(i),
+                None => plan.on_update_now,
+            };
+            if plan.generated || !wanted {
+                continue;
+            }
+            if std::mem::replace(&mut comma, true) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&plan.quoted);
+            out.push(b'=');
+            let Some((_, n)) = value else {
+                out.extend_from_slice(&plan.quoted);
+                continue;
+            };
+            out.extend_from_slice(b"CASE");
+            if let Some(key) = key {
+                out.push(b' ');
+                out.extend_from_slice(key);
+            }
+            for change in changes {
+                out.extend_from_slice(b" WHEN ");
+                out.extend_from_slice(self.key_of(pieces, change));
+                out.extend_from_slice(b" THEN ");
+                out.extend_from_slice(pieces.get(change.values + n));
+            }
+            out.extend_from_slice(b" END");
+        }
+        self.conditions(out, pieces, changes);
+    }
+
+    /// The column of an identity key that is one number: compared without a comparison's text for each row.
+    fn number_key(&self) -> Option<&[u8]> {
+        match self.identity.as_deref() {
+            Some(&[i]) => {
+                let plan = &self.columns[i];
+                (plan.target_kind.is_integer() && plan.source_kind.is_integer())
+                    .then_some(plan.quoted.as_slice())
+            }
+            _ => None,
+        }
+    }
+
+    /// The number, or the condition.
+    fn key_of<'p>(&self, pieces: &'p Pieces, change: &RowPieces) -> &'p [u8] {
+        let condition = pieces.get(change.key);
+        let number = self.number_key().and_then(|key| condition.strip_prefix(key)?.strip_prefix(b"="));
+        number.unwrap_or(condition)
+    }
+
+    fn conditions(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces]) {
+        out.extend_from_slice(b" WHERE ");
+        if let Some(key) = self.number_key().filter(|_| !self.whole_row) {
+            out.extend_from_slice(key);
+            out.extend_from_slice(b" IN (");
+            for (n, change) in changes.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(self.key_of(pieces, change));
+            }
+            out.push(b')');
+            return;
+        }
+        for (n, change) in changes.iter().enumerate() {
+            out.extend_from_slice(if n == 0 { b"(" } else { b" OR (" });
+            self.condition(out, pieces, change);
+            out.push(b')');
+        }
+    }
+
+    fn condition(&self, out: &mut Vec<u8>, pieces: &Pieces, change: &RowPieces) {
+        let (key, rest) = (pieces.get(change.key), pieces.get(change.rest));
+        out.extend_from_slice(key);
+        if !key.is_empty() && !rest.is_empty() {
+            out.extend_from_slice(b" AND ");
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// The table, read by its identity key.
+    fn with_index(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.table);
+        if let Some(index) = &self.index {
+            out.extend_from_slice(b" FORCE INDEX (");
+            out.extend_from_slice(index);
+            out.push(b')');
+        }
+    }
+}
