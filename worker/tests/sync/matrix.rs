@@ -50,9 +50,10 @@ fn inserts(all: &[TypeTable], name: &str, from: usize) -> Vec<String> {
     out
 }
 
-/// Each row becomes the next one; the row of NULLs and one other are removed.
+/// Each row becomes the next one; the row of NULLs and one other are removed. In one transaction, so that the rows of a
+/// table with a key share statements.
 fn changes(all: &[TypeTable], name: &str, from: usize) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = vec!["BEGIN".to_owned()];
     for (prefix, _) in KINDS {
         for (table, _, rows) in all {
             for n in 0..rows.len() {
@@ -65,6 +66,7 @@ fn changes(all: &[TypeTable], name: &str, from: usize) -> Vec<String> {
             ));
         }
     }
+    out.push("COMMIT".to_owned());
     out
 }
 
