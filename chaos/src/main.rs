@@ -37,6 +37,13 @@ enum Command {
         #[arg(long, default_value_t = 200_000)]
         rows: u32,
     },
+    /// Backlogs of several shapes and the lag at a steady rate, beside MariaDB's own replica with 1 and 4 threads; with the
+    /// worker's CPU time and memory.
+    BenchSync {
+        /// Row changes of each backlog; a tenth of it with durable flush.
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u32,
+    },
 }
 
 #[tokio::main]
@@ -47,6 +54,7 @@ async fn main() -> ExitCode {
             dm_chaos::bench::failover::run(kills, tps).await.map(|()| true)
         }
         Command::BenchSpeed { rows } => dm_chaos::bench::speed::run(rows).await.map(|()| true),
+        Command::BenchSync { rows } => dm_chaos::bench::sync::run(rows).await.map(|()| true),
     };
     match done {
         Ok(true) => {

@@ -1,6 +1,11 @@
 //! Benchmarks that print a table, each figure beside its rival where there is one.
 pub mod failover;
+mod lag;
+mod replica;
 pub mod speed;
+pub mod sync;
+mod usage;
+mod workload;
 
 use std::time::Duration;
 

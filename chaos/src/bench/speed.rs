@@ -9,6 +9,7 @@ use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, compare_databases, wa
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::process::Command;
 
+use super::replica::{follow, position, replicate};
 use crate::rig::{Rig, SOURCE, TASK};
 
 const SCHEMA: &str = "bench";
@@ -56,7 +57,7 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
         time: began.elapsed(),
     });
     // The rival's replica starts from this copy.
-    let at = position(&mut conn).await?;
+    let at = position(&mut conn, DEADLINE).await?;
 
     let began = Instant::now();
     rig.start_task(&[SCHEMA]).await?;
@@ -74,7 +75,7 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
         let mut replica_conn = replica.conn().await?;
         within(DEADLINE, "stop MariaDB's replica", replica_conn.query_drop("STOP SLAVE")).await?;
         within(DEADLINE, "write the backlog", backlog(&rig.source, rows, per_transaction)).await?;
-        let end = position(&mut conn).await?;
+        let end = position(&mut conn, DEADLINE).await?;
 
         let began = Instant::now();
         rig.cluster.dmctl(&["resume-task", TASK]).await?.success()?;
@@ -84,7 +85,7 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
             rows: rows.into(),
             time: began.elapsed(),
         });
-        let following = follow(&mut replica_conn, threads, &end);
+        let following = follow(&mut replica_conn, threads, &end, DEADLINE);
         let time = within(2 * DEADLINE, "MariaDB's replica", following).await?;
         let plural = if threads == 1 { "" } else { "s" };
         figures.push(Figure {
@@ -99,11 +100,6 @@ async fn measure(rig: &Rig, replica: &Database, rows: u32) -> Result<Vec<Figure>
         ensure!(diff.is_equal(), "not equal after the benchmark: {diff}");
     }
     Ok(figures)
-}
-
-async fn position(conn: &mut Conn) -> Result<String> {
-    let asked = conn.query_first("SELECT @@gtid_binlog_pos");
-    within(DEADLINE, "read the GTID position", asked).await?.context("no GTID position")
 }
 
 async fn fill(conn: &mut Conn, rows: u32) -> Result<()> {
@@ -149,36 +145,6 @@ async fn applied(cluster: &Cluster, end: &str) -> Result<()> {
         Ok(status.is_some_and(|s| s["sync"]["syncerBinlogGtid"] == end))
     })
     .await
-}
-
-/// Lets the stopped replica go on with so many threads; gives how long it took to come to `end`.
-async fn follow(replica: &mut Conn, threads: u32, end: &str) -> Result<Duration> {
-    replica.query_drop(format!("SET GLOBAL slave_parallel_threads = {threads}")).await?;
-    replica.query_drop("SET GLOBAL slave_parallel_mode = 'optimistic'").await?;
-    let began = Instant::now();
-    replica.query_drop("START SLAVE").await?;
-    // Ends when the position is applied, and not before.
-    let seconds = DEADLINE.as_secs();
-    let waited: Option<i64> =
-        replica.query_first(format!("SELECT MASTER_GTID_WAIT('{end}', {seconds})")).await?;
-    ensure!(waited == Some(0), "MariaDB's replica did not reach {end}");
-    Ok(began.elapsed())
-}
-
-async fn replicate(source: &Database, replica: &Database, at: &str) -> Result<()> {
-    let mut conn = replica.conn().await?;
-    // The copy's own transactions would count as later than the source's.
-    conn.query_drop("RESET MASTER").await?;
-    conn.query_drop(format!("SET GLOBAL gtid_slave_pos = '{at}'")).await?;
-    conn.query_drop(format!(
-        "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='root', MASTER_PASSWORD='{}', MASTER_USE_GTID=slave_pos",
-        source.port(),
-        source.root_password()
-    ))
-    .await?;
-    conn.query_drop("START SLAVE").await?;
-    conn.disconnect().await?;
-    Ok(())
 }
 
 async fn dump(source: &Database, target: &Database) -> Result<()> {
