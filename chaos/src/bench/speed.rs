@@ -30,7 +30,8 @@ struct Figure {
 pub async fn run(rows: u32) -> Result<()> {
     // The same settings everywhere: relaxed flush, binlog on at every target.
     let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 2, DatabaseOptions::default()).await?;
-    let dump_target = Database::start(Flavor::MariaDb, DatabaseOptions::default()).await?;
+    let logging = DatabaseOptions::default().line("log-slave-updates=ON");
+    let dump_target = Database::start(Flavor::MariaDb, logging).await?;
     let result = measure(&rig, &dump_target, rows).await;
     if result.is_err() {
         rig.cluster.keep();

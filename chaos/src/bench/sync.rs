@@ -39,10 +39,12 @@ const THREADS: [u32; 2] = [1, 4];
 /// Prints a table of backlogs of `rows` row changes each.
 pub async fn run(rows: u32) -> Result<()> {
     let options = DatabaseOptions::default;
+    // A target that others may follow in turn, as ours.
+    let logging = || DatabaseOptions::default().line("log-slave-updates=ON");
     let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 1, options()).await?;
     let replicas: Replicas = [
-        Database::start(Flavor::MariaDb, options()).await?,
-        Database::start(Flavor::MariaDb, options()).await?,
+        Database::start(Flavor::MariaDb, logging()).await?,
+        Database::start(Flavor::MariaDb, logging()).await?,
     ];
     let result = measure(&rig, &replicas, rows).await;
     if result.is_err() {

@@ -43,7 +43,7 @@ impl Workload {
     /// Row changes of a backlog, where the small ones have `rows`.
     pub fn rows(self, rows: u32) -> u32 {
         match self {
-            Self::Wide => rows / 10,
+            Self::Wide => rows / 4,
             _ => rows,
         }
     }

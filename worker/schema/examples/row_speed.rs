@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dm_binlog::{Decoder, Event, Flavor, RowsEvent, Value};
 use dm_schema::{
-    Pieces, RowChange, RowKind, RowPieces, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel,
+    Pieces, RowChange, RowPieces, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel,
     WriteError,
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -152,7 +152,8 @@ fn updates(
             changes.push(writer.pieces(&mut pieces, change)?);
         }
     }
-    for some in changes.chunks(writer.most_rows(RowKind::Update)) {
+    let most = changes.first().map_or(1, |change| writer.most_rows(change));
+    for some in changes.chunks(most) {
         writer.statement(sql, &pieces, some);
     }
     Ok(())

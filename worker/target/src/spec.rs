@@ -165,7 +165,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            queue_bytes: 64 << 20,
+            queue_bytes: 16 << 20,
             connect: Duration::from_secs(10),
             packet: Duration::from_secs(60),
             retry: Duration::from_secs(120),

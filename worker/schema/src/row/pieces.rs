@@ -124,6 +124,10 @@ impl Columns {
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    pub(super) fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
 }
 
 impl RowPieces {

@@ -6,16 +6,19 @@ use super::writer::{Expect, RowWriter};
 /// Rows of one INSERT or DELETE. Beyond it a statement gains nothing.
 const MOST_ROWS: usize = 200;
 const MOST_DELETES: usize = 64;
-/// Comparisons that one row of an UPDATE for several rows costs: for each column half of all rows' keys.
+/// Comparisons that one row of an UPDATE for several rows costs, about twice: half of all rows' keys for each set column.
 const COMPARISONS: usize = 256;
 
 impl RowWriter {
-    /// How many changes of a kind one statement should hold. More of them save less than their comparisons cost.
-    pub fn most_rows(&self, kind: RowKind) -> usize {
-        match kind {
+    /// How many changes like this one a statement should hold. More of them save less than their comparisons cost.
+    pub fn most_rows(&self, change: &RowPieces) -> usize {
+        match change.kind {
             RowKind::Insert => MOST_ROWS,
             RowKind::Delete => MOST_DELETES,
-            RowKind::Update => (COMPARISONS / self.columns.len().max(1)).clamp(4, 32),
+            RowKind::Update => {
+                let set = change.changed.count().min(self.columns.len()).max(1);
+                (COMPARISONS / set).clamp(4, 32)
+            }
         }
     }
 

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 const LEAST_ROWS: u64 = 500;
 /// No batch is larger than this, however large packets may be: it bounds what a lane holds.
 const MOST_BYTES: usize = 8 << 20;
+/// Transactions are collected up to here only: what waits for the lanes has to be several batches.
+const COLLECT_BYTES: usize = 2 << 20;
 
 /// More transactions than a refused batch may have had, with those in flight beside it.
 const CAREFUL: u64 = 10_000;
@@ -112,7 +114,7 @@ impl Batcher {
         txn: TxnId,
         changes: &mut Changes,
     ) -> Result<(), TargetError> {
-        if self.merger.bytes() + changes.sql_bytes() > self.max_bytes {
+        if self.merger.bytes() + changes.sql_bytes() > self.max_bytes.min(COLLECT_BYTES) {
             self.flush(attachment).await?;
         }
         self.merger.add(changes, self.txns.len());

@@ -142,7 +142,7 @@ impl Merger {
                 && !cascades
                 && !group.cascades
                 && first.is_some_and(|first| change.merges_with(&first))
-                && group.changes.len() < table.writer.most_rows(change.kind)
+                && group.changes.len() < table.writer.most_rows(change)
                 && group.bytes + change.bytes() <= STATEMENT_BYTES
             {
                 return latest;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Bytes of events that wait for the applier.
-const QUEUE_BYTES: usize = 32 << 20;
+const QUEUE_BYTES: usize = 8 << 20;
 const QUEUE_EVENTS: usize = 16 << 10;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Several heartbeats without a byte: the connection is half open.
