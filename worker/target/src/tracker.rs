@@ -81,6 +81,12 @@ impl Tracker {
         Ok(count)
     }
 
+    /// The transaction is prepared and not decided; called in source order, before any later batch enters.
+    pub(crate) fn hold(&mut self, txn: &TxnId, start: (&str, u64)) -> Result<(), TargetError> {
+        self.low.hold(txn, start)?;
+        self.acked.hold(txn, start)
+    }
+
     pub(crate) fn low(&self) -> &ExecutedSet {
         &self.low
     }

@@ -106,14 +106,27 @@ impl Attachment {
     /// Waits until fewer batches are in flight than there are lanes, or the attachment is dead: the time to cut the next
     /// batch. Cut earlier, it would only wait behind others, and stay small.
     pub async fn idle_lane(&self) {
-        let lanes = u64::from(self.shared.spec.lanes);
+        self.below(u64::from(self.shared.spec.lanes)).await;
+    }
+
+    /// Waits until fewer than so many batches are in flight, or the attachment is dead. Parts of one transaction run one
+    /// after the other: more than a few of them would only take memory.
+    pub async fn below(&self, batches: u64) {
         let mut in_flight = self.shared.in_flight.subscribe();
         tokio::select! {
             biased;
             () = self.shared.dead.cancelled() => {}
             // The sender lives as long as the attachment.
-            _ = in_flight.wait_for(|n| *n < lanes) => {}
+            _ = in_flight.wait_for(|n| *n < batches) => {}
         }
+    }
+
+    /// A transaction that is prepared and not decided has been read: it stays a hole in the executed set until it joins
+    /// with the batch of the one that decides it. Called in source order. `start` is where it begins in the binlog, by file
+    /// and position.
+    pub fn hold(&self, txn: &TxnId, start: (&str, u64)) -> Result<(), TargetError> {
+        self.shared.check_alive()?;
+        self.shared.state().tracker.hold(txn, start)
     }
 
     /// Waits until every batch is acknowledged.

@@ -1,6 +1,6 @@
 //! Executed set of MariaDB GTIDs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use dm_binlog::{Gtid, MariaDbGtidPos};
@@ -20,12 +20,15 @@ struct Run {
 pub struct MariaDbExecuted {
     low: MariaDbGtidPos,
     done: BTreeMap<u32, BTreeMap<u64, Run>>,
+    /// Prepared and not decided: domain and number. The `low` of the domain stays below them, which is all that has to
+    /// be stored of them.
+    holes: BTreeSet<(u32, u64)>,
 }
 
 impl MariaDbExecuted {
     /// Everything up to the position of each domain.
     pub fn up_to(low: MariaDbGtidPos) -> Self {
-        Self { low, done: BTreeMap::new() }
+        Self { low, ..Self::default() }
     }
 
     /// Per domain, everything up to here is applied.
@@ -91,12 +94,28 @@ impl MariaDbExecuted {
         runs.insert(first, Run { last, server });
     }
 
+    /// The transaction is not decided yet: the `low` of its domain does not pass it.
+    pub(super) fn hold(&mut self, domain: u32, seq: u64) {
+        self.holes.insert((domain, seq));
+    }
+
     pub(super) fn advance(&mut self, domain: u32, server: u32, seq: u64) {
         if self.low.contains(domain, seq) {
             return;
         }
-        self.low.add(domain, server, seq);
-        self.drop_below_low(domain);
+        self.holes.remove(&(domain, seq));
+        if self.holes.range((domain, 0)..(domain, seq)).next().is_some() {
+            self.insert(domain, server, seq);
+        } else {
+            self.low.add(domain, server, seq);
+            self.drop_below_low(domain);
+        }
+        // What stood behind a hole that is filled now.
+        let next = self.low.last_of(domain).map_or(0, seq_of).saturating_add(1);
+        if let Some(run) = self.done.get(&domain).and_then(|runs| runs.get(&next)).copied() {
+            self.low.add(domain, run.server, run.last);
+            self.drop_below_low(domain);
+        }
     }
 
     fn drop_below_low(&mut self, domain: u32) {

@@ -125,6 +125,23 @@ impl ExecutedSet {
         Ok(())
     }
 
+    /// The transaction is prepared and not decided: it is a hole, which the set's low mark does not hide until the
+    /// transaction joins, together with the one that decides it. `start` is where it begins in the binlog.
+    pub fn hold(&mut self, txn: &TxnId, start: (&str, u64)) -> Result<(), TargetError> {
+        match (self, txn) {
+            // Exactly the members: a hole is one by itself.
+            (Self::MySql(_), TxnId::Gtid(Gtid::MySql { .. })) => {}
+            (Self::MariaDb(set), TxnId::Gtid(Gtid::MariaDb { domain, seq, .. })) => set.hold(*domain, *seq),
+            (Self::Position(set), TxnId::Position { generation, file, pos })
+                if *generation == set.generation() =>
+            {
+                set.hold(file, *pos, start);
+            }
+            (set, txn) => return Err(wrong_kind(set, txn)),
+        }
+        Ok(())
+    }
+
     /// Adds everything of another set. Of two generations the younger one stays alone.
     pub fn merge(&mut self, other: &Self) -> Result<(), TargetError> {
         match (self, other) {
@@ -169,7 +186,7 @@ impl ExecutedSet {
         match self {
             Self::MySql(set) => ResumePoint::Gtid(set.clone()),
             Self::MariaDb(set) => ResumePoint::Gtid(GtidSet::MariaDb(set.low().clone())),
-            Self::Position(set) => ResumePoint::Position(set.low().map(|(f, p)| (f.to_owned(), p))),
+            Self::Position(set) => ResumePoint::Position(set.first_missing().map(|(f, p)| (f.to_owned(), p))),
         }
     }
 

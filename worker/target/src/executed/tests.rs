@@ -75,6 +75,80 @@ proptest! {
         }
     }
 
+    /// Whatever is applied around them, holes are no members until they are filled, and reading begins before them.
+    #[test]
+    fn holes_stay_until_they_are_filled(
+        held in prop::collection::btree_set(0..COUNT, 1..6),
+        upto in 0..COUNT,
+        filled in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        split in 0..COUNT,
+    ) {
+        for mode in MODES {
+            let held: Vec<u64> = held.iter().copied().filter(|i| *i < upto).collect();
+            let filled: BTreeSet<u64> =
+                filled.iter().filter(|_| !held.is_empty()).map(|i| held[i.index(held.len())]).collect();
+            let mut set = ExecutedSet::empty(mode, 3);
+            let mut early = set.clone();
+            for i in 0..upto {
+                if held.contains(&i) {
+                    set.hold(&txn(mode, i), ("b.999998", i * 100 + 1)).unwrap();
+                } else {
+                    set.advance(&txn(mode, i)).unwrap();
+                }
+                if i == split {
+                    early = set.clone();
+                }
+            }
+            // A lane that has filled them, not yet at the front of its queue.
+            let mut lane = ExecutedSet::empty(mode, 3);
+            let mut ahead = set.clone();
+            for i in &filled {
+                lane.insert(&txn(mode, *i)).unwrap();
+                ahead.insert(&txn(mode, *i)).unwrap();
+                set.advance(&txn(mode, *i)).unwrap();
+            }
+            let wanted = |i| i < upto && (!held.contains(&i) || filled.contains(&i));
+            is(&set, wanted)?;
+            is(&ahead, wanted)?;
+            let stored = ExecutedSet::parse(&set.to_string()).unwrap();
+            is(&stored, wanted)?;
+            // Rows of several lanes, in any order.
+            let mut merged = early.clone();
+            merged.merge(&stored).unwrap();
+            is(&merged, wanted)?;
+            merged = lane.clone();
+            merged.merge(&early).unwrap();
+            merged.merge(&stored).unwrap();
+            is(&merged, wanted)?;
+            // A checkpoint from before covers nothing of the lane's.
+            let mut kept = lane.clone();
+            kept.prune(&early);
+            is(&kept, |i| filled.contains(&i))?;
+            // Reading begins before every hole that is left.
+            let missing: Vec<u64> = held.iter().copied().filter(|i| !filled.contains(i)).collect();
+            match stored.resume_point() {
+                super::ResumePoint::Gtid(point) => {
+                    for i in &missing {
+                        let TxnId::Gtid(gtid) = txn(mode, *i) else { unreachable!() };
+                        prop_assert!(!point.contains(&gtid), "{} in {}", i, point);
+                    }
+                }
+                super::ResumePoint::Position(point) => {
+                    let first = missing.first().map(|i| ("b.999998".to_owned(), i * 100 + 1));
+                    let low = (0..upto).rfind(|i| !held.contains(i) || filled.contains(i));
+                    let low = low.map(|i| match txn(mode, i) {
+                        TxnId::Position { file, pos, .. } => (file, pos),
+                        TxnId::Gtid(_) => unreachable!(),
+                    });
+                    let first = first.into_iter().chain(low).min_by(|a, b| {
+                        compare_files(&a.0, &b.0).then(a.1.cmp(&b.1))
+                    });
+                    prop_assert_eq!(point, first);
+                }
+            }
+        }
+    }
+
     #[test]
     fn parsing_anything_never_panics(text in "(mysql|mariadb|position|x)?=?[0-9a-f:;,.\\-]{0,40}") {
         let _ = ExecutedSet::parse(&text);
