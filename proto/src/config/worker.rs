@@ -46,7 +46,12 @@ pub struct WorkerFile {
     pub config_file: Option<String>,
     /// Ours: where the worker keeps the last authority it obeyed.
     pub data_dir: Option<String>,
+    /// Ours: disk for transactions that are too large for memory.
+    pub spool_limit_mb: Option<u64>,
 }
+
+/// Default of `spool-limit-mb`.
+const SPOOL_LIMIT_MB: u64 = 64 << 10;
 
 /// dm-worker's settings as meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +66,8 @@ pub struct WorkerConfig {
     pub join: Vec<String>,
     /// Where the last obeyed authority is kept.
     pub data_dir: PathBuf,
+    /// Bytes in `data_dir` that all tasks together may use for transactions that are too large for memory.
+    pub spool_limit_bytes: u64,
     /// How the log is written.
     pub log: LogConfig,
 }
@@ -102,6 +109,7 @@ impl WorkerFile {
         let name = filled(self.name).unwrap_or_else(|| advertise_addr.clone());
         Ok(WorkerConfig {
             data_dir: filled(self.data_dir).unwrap_or_else(|| format!("default.{name}")).into(),
+            spool_limit_bytes: self.spool_limit_mb.unwrap_or(SPOOL_LIMIT_MB).saturating_mul(1 << 20),
             log: log_config(self.log_level, self.log_file, self.log_format, Code::WorkerConfigToml)?,
             name,
             worker_addr,

@@ -431,6 +431,12 @@ codes! {
     AssignmentTooLarge 51022 "dm-master" Internal High NeedsPerson,
         "What one worker has to do is larger than a message may be.",
         "Please start more workers, or stop some tasks; rules of a task count once for each of its sources.";
+    SpoolFull 51030 "sync-unit" Internal High NeedsPerson,
+        "The worker's disk can't hold a large transaction until its commit is read.",
+        "Please free disk space under the worker's `data-dir`, or raise its `spool-limit-mb`, then execute `resume-task`.";
+    XaUndecided 51031 "sync-unit" Upstream High NeedsPerson,
+        "An XA transaction can't be held until it is decided, or its rows were prepared before the task began.",
+        "Please commit or roll back prepared XA transactions at the source (`XA RECOVER` lists them), then execute `resume-task`.";
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ fn sync_status(sync: &SyncProgress) -> SyncStatus {
         syncer_binlog_gtid: sync.applied_binlog_gtid.clone(),
         blocking_dd_ls: blocking.into_iter().collect(),
         synced: sync.synced,
+        conflict_msg: sync.undecided_xa.clone(),
         binlog_type: "remote".into(),
         seconds_behind_master: signed(sync.seconds_behind),
         total_rows: signed(sync.total_rows),

@@ -55,6 +55,16 @@ impl Decoder {
         self.checksum
     }
 
+    /// Takes the events that follow as ones with this checksum: they were kept since before the last format description.
+    pub fn set_checksum(&mut self, checksum: Option<ChecksumAlgorithm>) {
+        self.checksum = checksum;
+    }
+
+    /// The statement's last event is not decoded here: its table maps are void.
+    pub fn end_statement(&mut self) {
+        self.active.clear();
+    }
+
     /// Decodes one whole event: header, body and, where the stream has them, checksum, which is
     /// verified first. Equal table maps of one table come as the same `Arc`.
     ///

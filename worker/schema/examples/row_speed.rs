@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use dm_binlog::{Decoder, Event, Flavor, RowsEvent, Value};
 use dm_schema::{
-    Pieces, RowChange, RowPieces, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel,
-    WriteError,
+    Pieces, RowChange, RowPieces, RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, WriteError,
 };
 use rustix::time::{ClockId, clock_gettime};
 

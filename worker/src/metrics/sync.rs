@@ -21,6 +21,7 @@ pub struct SyncMetrics {
     added_jobs: IntCounterVec,
     flush_interval: HistogramVec,
     rows_missed: IntGaugeVec,
+    spool_bytes: IntGaugeVec,
 }
 
 /// The samples of one subtask.
@@ -40,6 +41,7 @@ pub struct SubtaskSyncMetrics {
     pub read_duration: Histogram,
     pub flush_interval: Histogram,
     pub rows_missed: IntGauge,
+    pub spool_bytes: IntGauge,
 }
 
 impl SyncMetrics {
@@ -134,6 +136,11 @@ impl SyncMetrics {
                 "changes that did not match exactly one row at the target",
                 &["worker", "task", "source_id"],
             )?,
+            spool_bytes: int_gauge(
+                "dm_syncer_spool_bytes",
+                "bytes on the worker's disk of transactions whose commit was not read yet",
+                &["worker", "task", "source_id"],
+            )?,
         })
     }
 
@@ -156,6 +163,7 @@ impl SyncMetrics {
             read_duration: self.read_duration.with_label_values(&[task, source]),
             flush_interval: self.flush_interval.with_label_values(&[worker, task, source]),
             rows_missed: self.rows_missed.with_label_values(&[worker, task, source]),
+            spool_bytes: self.spool_bytes.with_label_values(&[worker, task, source]),
         }
     }
 

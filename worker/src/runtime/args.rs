@@ -24,6 +24,9 @@ pub struct Args {
     /// Folder of this worker's own state.
     #[arg(long)]
     pub data_dir: Option<String>,
+    /// Disk, in MiB, for transactions that are too large for memory; 65536 when not given.
+    #[arg(long)]
+    pub spool_limit_mb: Option<u64>,
     /// File for log lines; standard error when not given.
     #[arg(long)]
     pub log_file: Option<String>,
@@ -61,6 +64,7 @@ impl Args {
             advertise_addr: self.advertise_addr.clone(),
             join: self.join.clone(),
             data_dir: self.data_dir.clone(),
+            spool_limit_mb: self.spool_limit_mb,
             log_file: self.log_file.clone(),
             log_format: self.log_format.clone(),
             log_level: self.log_level.clone(),

@@ -1,5 +1,5 @@
 //! What every part of the process shares.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
 use dm_proto::{
     config::WorkerConfig,
@@ -41,6 +41,8 @@ pub struct Process {
     assignment: watch::Sender<Option<Arc<Assignment>>>,
     /// One assignment at a time is compared with what was obeyed and taken up.
     taking: Mutex<()>,
+    /// Bytes on disk of transactions whose commit was not read yet.
+    pub spool_bytes: Arc<AtomicU64>,
 }
 
 impl Process {
@@ -57,6 +59,7 @@ impl Process {
             sessions: watch::Sender::new(0),
             assignment: watch::Sender::new(None),
             taking: Mutex::new(()),
+            spool_bytes: Arc::default(),
         }
     }
 

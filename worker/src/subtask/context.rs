@@ -6,7 +6,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Desired, SubtaskStatus};
-use crate::{runtime::Process, upstream::SourceIdentity};
+use crate::{
+    runtime::Process,
+    unit::sync::{MEMORY_BYTES, SpoolRoom},
+    upstream::SourceIdentity,
+};
 
 /// One attempt's surroundings; everything in it stays the same while the attempt lives.
 pub struct SubtaskContext {
@@ -30,6 +34,13 @@ pub struct SubtaskContext {
 }
 
 impl SubtaskContext {
+    /// Where large transactions wait for their commit.
+    pub fn spool_room(&self) -> Arc<SpoolRoom> {
+        let (settings, total) = (&self.process.settings, Arc::clone(&self.process.spool_bytes));
+        let (dir, limit) = (settings.data_dir.clone(), settings.spool_limit_bytes);
+        Arc::new(SpoolRoom::new(dir, limit, MEMORY_BYTES, total, self.status.sync.spool_counter()))
+    }
+
     /// Whether transactions are named by GTID: the default wherever the source has them.
     pub fn gtid_mode(&self) -> bool {
         self.identity.has_gtids()

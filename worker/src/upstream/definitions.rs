@@ -78,6 +78,23 @@ impl Definitions {
         within("fail to read the end of the binlog", work).await
     }
 
+    /// Bytes of one binlog file; `None` when it is not listed.
+    pub async fn file_bytes(&mut self, file: &str) -> Result<Option<u64>, Failure> {
+        let doing = "fail to list the source's binlogs";
+        let work = async {
+            let mut conn = match self.conn.take() {
+                Some(conn) => conn,
+                None => connect(&self.source).await?,
+            };
+            let failed = |e: mysql_async::Error| from_mysql(&e, Scope::Upstream, doing);
+            let files: Vec<mysql_async::Row> = conn.query("SHOW BINARY LOGS").await.map_err(failed)?;
+            self.conn = Some(conn);
+            let named = files.iter().find(|row| row.get::<String, _>(0).is_some_and(|name| name == file));
+            Ok(named.and_then(|row| row.get(1)))
+        };
+        within(doing, work).await
+    }
+
     /// Offset of a time zone that the server knows by name (`SYSTEM` is its own) at a time: `+02:00`.
     pub async fn zone_offset(&mut self, zone: &str, timestamp: u32) -> Result<String, Failure> {
         let doing = "fail to ask the source for the offset of a time zone";

@@ -30,6 +30,8 @@ pub struct Scene {
     pub source_port: Option<u16>,
     /// `RAFT_DM_BROKEN` of the worker's next start.
     pub broken: &'static str,
+    /// More arguments of the worker's next start.
+    pub arguments: &'static [&'static str],
 }
 
 impl Scene {
@@ -55,6 +57,7 @@ impl Scene {
             mode: "incremental",
             source_port: None,
             broken: "",
+            arguments: &[],
         };
         scene.mark_start().await?;
         scene.start_worker()?;
@@ -107,6 +110,7 @@ impl Scene {
     fn process(&self, name: &str, address: &str, log: &Path) -> Result<Running> {
         Program::new(env!("CARGO_BIN_EXE_dm-worker"))
             .args(["--name", name, "--worker-addr", address, "--join", "127.0.0.1:1"])
+            .args(self.arguments)
             .env("RAFT_DM_BROKEN", self.broken)
             .arg("--data-dir")
             .arg(self.scratch.path().join(format!("data-{name}")))

@@ -1,65 +1,26 @@
-//! From single events to whole transactions. Pure: no socket, no clock.
+//! From single events to whole transactions. No socket, no clock; events of large transactions go to a [`spool`](super::spool).
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dm_binlog::{
-    Event, EventHeader, Gtid, QueryEvent, StatusVars,
+    ChecksumAlgorithm, Event, EventHeader, Gtid, QueryEvent, RowsEvent, TableMap,
     maria_flags::{EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER},
 };
 use dm_proto::{error::Code, worker::ErrorOperator};
-use dm_schema::{
-    SqlMode,
-    ddl::{DdlKind, DdlStatement, parse},
+use dm_schema::ddl::DdlKind;
+
+pub(super) use super::transaction::statement;
+pub use super::transaction::{Statement, Transaction, short};
+use super::{
+    excluded::Excluded,
+    far, operators,
+    reader::damaged,
+    spool::{Held, Passed},
+    spool_room::SpoolRoom,
+    stats::Place,
+    text,
 };
-
-use super::{operators, stats::Place, text};
 use crate::failure::Failure;
-
-/// Events of one transaction that are held until its commit is read, in bytes. Beyond it the task stops; nothing of
-/// the transaction has been applied then.
-pub const MAX_TRANSACTION_BYTES: usize = 512 << 20;
-
-/// A statement with the session state that matters for running it again.
-#[derive(Debug, Clone)]
-pub struct Statement {
-    pub sql: String,
-    /// The default schema.
-    pub schema: String,
-    pub statements: Vec<DdlStatement>,
-    pub sql_mode: SqlMode,
-    pub timestamp: u32,
-    pub microseconds: u32,
-    pub time_zone: Option<String>,
-    pub collation_server: Option<u16>,
-    /// It is in a character set that is not read here; what is not ASCII has been replaced.
-    pub garbled: bool,
-}
-
-/// One source transaction whose end has been read.
-#[derive(Debug, Default)]
-pub struct Transaction {
-    /// `None` in position mode: its end names it.
-    pub gtid: Option<Gtid>,
-    /// Source time of its first event.
-    pub timestamp: u32,
-    /// Start and end of it in the binlog.
-    pub start: Place,
-    pub end: Place,
-    /// TABLE_MAP and row events as they came.
-    pub events: Vec<Bytes>,
-    /// The statement before the rows (or without any).
-    pub ddl: Option<Statement>,
-    /// What a person wants done with it.
-    pub operator: Option<ErrorOperator>,
-    /// Text of its first statement, read or not, where the operator makes it void.
-    pub passed: String,
-    bytes: usize,
-    /// Savepoints by name: number and bytes of the events before them.
-    savepoints: Vec<(String, usize, usize)>,
-    /// BEGIN was seen, or the group's head says that there will be none.
-    pub(super) begun: bool,
-    pub(super) standalone: bool,
-    /// Nothing of it is carried out; it only has a name that joins the executed set.
-    void: bool,
-}
 
 /// What the first event of a group says of its rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,47 +33,33 @@ enum Head {
     Standalone,
 }
 
-impl Transaction {
-    /// Servers cut what was rolled back out of the transaction, but not where a temporary table was made in it: then the
-    /// rows are all there, and `ROLLBACK TO` after them. False for a savepoint that was never set.
-    fn savepoint(&mut self, text: &str) -> bool {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let name = words.last().map(|w| w.trim_matches('`').to_lowercase()).unwrap_or_default();
-        let first = words.first().map(|w| w.to_ascii_uppercase()).unwrap_or_default();
-        let known = self.savepoints.iter().rposition(|(n, _, _)| *n == name);
-        match (first.as_str(), known) {
-            ("SAVEPOINT", _) => {
-                self.savepoints.retain(|(n, _, _)| *n != name);
-                self.savepoints.push((name, self.events.len(), self.bytes));
-                true
-            }
-            ("ROLLBACK", Some(at)) => {
-                let (_, events, bytes) = self.savepoints[at].clone();
-                self.events.truncate(events);
-                self.bytes = bytes;
-                self.savepoints.truncate(at + 1);
-                true
-            }
-            ("ROLLBACK", None) => false,
-            _ => true,
-        }
-    }
-}
-
 /// Holds the transaction that is being read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Assembler {
     pub(super) open: Option<Transaction>,
     place: Place,
     /// Where the last event began.
     event: Place,
-    operators: std::sync::Arc<[ErrorOperator]>,
+    /// The last event said where it ends.
+    placed: bool,
+    /// The source left out something in this file, and so it may be in a later 4 GiB than it seems to be.
+    gap: bool,
+    operators: Arc<[ErrorOperator]>,
+    excluded: Option<Excluded>,
+    room: Arc<SpoolRoom>,
+    /// Of the events that come now.
+    checksum: Option<ChecksumAlgorithm>,
 }
 
 impl Assembler {
-    /// Begins reading at this file; the stream's own first event says so too.
-    pub fn new(file: &str, pos: u64) -> Self {
-        Self { place: Place { file: file.to_owned(), pos }, ..Self::default() }
+    /// Begins reading at this file; the stream's own first event says so too. Large transactions take of `room`.
+    pub fn new(file: &str, pos: u64, room: Arc<SpoolRoom>) -> Self {
+        Self { place: Place { file: file.to_owned(), pos }, room, ..Self::default() }
+    }
+
+    /// Rows of these tables are counted and not kept.
+    pub fn exclude(&mut self, excluded: Excluded) {
+        self.excluded = Some(excluded);
     }
 
     /// Where the next event begins.
@@ -120,8 +67,18 @@ impl Assembler {
         &self.place
     }
 
+    /// The place may be 4 GiB, or a multiple of it, further than it seems.
+    pub fn is_vague(&self) -> bool {
+        self.gap
+    }
+
+    /// It is not: the file is not so large.
+    pub fn set_sure(&mut self) {
+        self.gap = false;
+    }
+
     /// Looked for from the next event on.
-    pub fn set_operators(&mut self, operators: std::sync::Arc<[ErrorOperator]>) {
+    pub fn set_operators(&mut self, operators: Arc<[ErrorOperator]>) {
         self.operators = operators;
     }
 
@@ -140,11 +97,14 @@ impl Assembler {
     /// The name of the file has come; an event that can't hold a change.
     fn moved(&mut self, header: &EventHeader) -> Place {
         let mut before = self.place.clone();
-        if let Some(next) = header.next_position() {
-            self.place.pos = u64::from(next);
+        let bits = far::end_bits(header, before.pos);
+        self.placed = bits.is_some();
+        if let Some(bits) = bits {
+            self.place.pos = far::onward(before.pos, bits);
             // Where the source leaves out transactions that we have, events do not follow on each other.
-            if let Some(start) = next.checked_sub(header.event_size) {
-                before.pos = u64::from(start);
+            if let Some(start) = self.place.pos.checked_sub(u64::from(header.event_size)) {
+                self.gap |= start > before.pos;
+                before.pos = start;
             }
         }
         self.event.clone_from(&before);
@@ -189,12 +149,17 @@ impl Assembler {
             let file = String::from_utf8_lossy(rotate.file);
             if self.place.file != file {
                 self.place = Place { file: file.into_owned(), pos: rotate.position };
+                self.gap = false;
             }
             return Ok(None);
         }
-        if let Event::Format(_) = event {
+        if let Event::Format(format) = event {
+            self.checksum = Some(format.checksum);
             // What was open belongs to a server that died in the middle of writing it: it was never committed.
             if !header.is_artificial() {
+                if let Some(end) = header.next_position().filter(|_| self.place.pos == 4) {
+                    self.place.pos = u64::from(end);
+                }
                 self.open = None;
             }
             return Ok(None);
@@ -216,9 +181,6 @@ impl Assembler {
                 if self.lenient() {
                     return Ok(None);
                 }
-                if gtid.xid.is_some() {
-                    return Err(self.unsupported(header, "an XA transaction"));
-                }
                 if let Some(open) = &mut self.open {
                     // Both halves of a two-phase ALTER carry the statement: the one that commits it runs.
                     open.void = gtid.flags_extra & (EXTRA_START_ALTER | EXTRA_ROLLBACK_ALTER) != 0;
@@ -226,13 +188,19 @@ impl Assembler {
                 Ok(None)
             }
             Event::Query(query) => self.query(header, query, before),
-            Event::Xid(_) => self.finish(header).map(Some),
-            Event::TableMap(_) | Event::Rows(_) => self.row_event(header, event, raw),
+            Event::Xid(_) => self.finish().map(Some),
+            Event::TableMap(map) => {
+                if !self.excluded(map) {
+                    self.hold(Held::Event(raw.clone()))?;
+                }
+                Ok(None)
+            }
+            Event::Rows(rows) => self.rows(rows, raw),
             Event::Payload(payload) => {
                 self.current(header, before);
                 self.payload(header, payload)
             }
-            Event::XaPrepare(_) => Err(self.unsupported(header, "an XA transaction")),
+            Event::XaPrepare(prepare) => self.xa_prepare(prepare),
             Event::Incident(incident) => {
                 Err(Failure::new(Code::BinlogCorrupt, "the source says that its binlog lost events")
                     .cause(&incident.message))
@@ -299,12 +267,12 @@ impl Assembler {
                 self.current(header, start).begun = true;
                 return Ok(None);
             }
-            "COMMIT" => return self.finish(header).map(Some),
+            "COMMIT" => return self.finish().map(Some),
             "ROLLBACK" => {
                 if let Some(open) = &mut self.open {
                     open.void = true;
                 }
-                return self.finish(header).map(Some);
+                return self.finish().map(Some);
             }
             _ => {}
         }
@@ -313,12 +281,12 @@ impl Assembler {
         let kind = statement.statements.first().map(|s| s.kind);
         match kind {
             Some(DdlKind::Savepoint) => {
-                if current.savepoint(&text) {
+                if current.savepoint(&text)? {
                     return Ok(None);
                 }
                 return Err(self.unsupported(header, &format!("an unknown savepoint: {}", short(&text))));
             }
-            Some(DdlKind::Xa(_)) => return Err(self.unsupported(header, "an XA transaction")),
+            Some(DdlKind::Xa(verb)) => return self.xa_statement(header, verb, &text),
             Some(DdlKind::StatementDml) => {
                 return Err(Failure::new(
                     Code::DmlStatement,
@@ -332,7 +300,7 @@ impl Assembler {
         let first = current.ddl.is_none() && current.events.is_empty();
         if !current.begun && first {
             current.ddl = Some(statement);
-            return self.finish(header).map(Some);
+            return self.finish().map(Some);
         }
         if creates && first {
             current.ddl = Some(statement);
@@ -345,38 +313,44 @@ impl Assembler {
         Err(self.unsupported(header, &format!("a DDL inside a transaction: {}", short(&text))))
     }
 
-    fn row_event(
-        &mut self,
-        header: &EventHeader,
-        event: &Event<'_>,
-        raw: &Bytes,
-    ) -> Result<Option<Transaction>, Failure> {
-        let place = self.place.text();
+    fn excluded(&mut self, map: &Arc<TableMap>) -> bool {
+        self.excluded.as_mut().is_some_and(|excluded| excluded.has(map))
+    }
+
+    fn rows(&mut self, rows: &RowsEvent<'_>, raw: &Bytes) -> Result<Option<Transaction>, Failure> {
+        let ends_statement = rows.ends_statement();
+        let held = if self.excluded(&rows.table) {
+            let (kind, table) = (rows.kind, Arc::clone(&rows.table));
+            Held::Passed(Passed { kind, rows: count(rows)?, table, ends_statement })
+        } else {
+            Held::Event(raw.clone())
+        };
+        self.hold(held)?;
+        let ends = self.open.as_ref().is_some_and(|open| open.standalone && !open.begun && ends_statement);
+        if ends { self.finish().map(Some) } else { Ok(None) }
+    }
+
+    fn hold(&mut self, held: Held) -> Result<(), Failure> {
         let Some(open) = &mut self.open else {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
                 format!(
-                    "a row event at {place} belongs to no transaction: the start position is in the middle of one"
+                    "a row event at {} belongs to no transaction: the start position is in the middle of one",
+                    self.place.text()
                 ),
             ));
         };
-        open.bytes += raw.len();
-        if open.bytes > MAX_TRANSACTION_BYTES {
-            return Err(self.too_large());
-        }
-        open.events.push(raw.clone());
-        let ends = matches!(event, Event::Rows(rows) if rows.ends_statement());
-        if open.standalone && !open.begun && ends { self.finish(header).map(Some) } else { Ok(None) }
+        open.events.push(held, &self.room)
     }
 
-    pub(super) fn finish(&mut self, header: &EventHeader) -> Result<Transaction, Failure> {
+    pub(super) fn finish(&mut self) -> Result<Transaction, Failure> {
         let Some(mut transaction) = self.open.take() else {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
                 format!("a commit at {} belongs to no transaction", self.place.text()),
             ));
         };
-        if header.next_position().is_none() {
+        if !self.placed {
             return Err(Failure::new(
                 Code::BinlogCorrupt,
                 format!("the end of the transaction at {} has no position", transaction.start.text()),
@@ -387,21 +361,12 @@ impl Assembler {
             transaction.events.clear();
             transaction.ddl = None;
         }
+        transaction.events.seal()?;
+        transaction.checksum = self.checksum;
         Ok(transaction)
     }
 
-    pub(super) fn too_large(&self) -> Failure {
-        Failure::new(
-            Code::EventUnsupported,
-            format!(
-                "the transaction is larger than {} MiB, which this version can't hold; nothing of it was applied",
-                MAX_TRANSACTION_BYTES >> 20
-            ),
-        )
-        .workaround("Please exclude the table, or load anew after it.")
-    }
-
-    fn unsupported(&self, header: &EventHeader, what: &str) -> Failure {
+    pub(super) fn unsupported(&self, header: &EventHeader, what: &str) -> Failure {
         Failure::new(
             Code::EventUnsupported,
             format!("the binlog has {what} (event type {})", header.type_code),
@@ -409,42 +374,15 @@ impl Assembler {
     }
 }
 
-pub(super) fn statement(
-    query: &QueryEvent<'_>,
-    text: &str,
-    garbled: bool,
-    header: &EventHeader,
-) -> Result<Statement, Failure> {
-    let vars: &StatusVars<'_> = &query.vars;
-    let sql_mode = SqlMode::from_bits(vars.sql_mode.unwrap_or(0));
-    let schema = String::from_utf8_lossy(query.schema);
-    let statements = parse(text, sql_mode, &schema).map_err(|e| {
-        Failure::new(
-            Code::DdlUnparseable,
-            format!("origin SQL: [{}]: the statement can't be understood", short(text)),
-        )
-        .cause(e)
-    })?;
-    Ok(Statement {
-        sql: text.to_owned(),
-        schema: schema.into_owned(),
-        statements,
-        sql_mode,
-        timestamp: header.timestamp,
-        microseconds: vars.microseconds.unwrap_or(0).min(999_999),
-        garbled,
-        time_zone: vars.time_zone.map(|z| String::from_utf8_lossy(z).into_owned()),
-        collation_server: vars.collation_server,
-    })
-}
-
-/// Statements in messages are cut to a bearable length.
-pub fn short(sql: &str) -> String {
-    const LONGEST: usize = 400;
-    match sql.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}...", &sql[..at]),
-        None => sql.to_owned(),
+/// Row changes of an event that is not kept.
+fn count(rows: &RowsEvent<'_>) -> Result<u64, Failure> {
+    let broken = |e| damaged("rows that are not replicated", e);
+    let mut cursor = rows.cursor(&[]);
+    let mut count = 0;
+    while cursor.advance().map_err(broken)?.is_some() {
+        count += 1;
     }
+    Ok(count)
 }
 
 #[cfg(test)]

@@ -2,20 +2,42 @@
 use dm_binlog::{Decoder, Flavor, type_code};
 
 use super::*;
+use crate::unit::sync::xid::{Xa, Xid};
+
+/// Room that nothing made by hand fills.
+fn room() -> Arc<SpoolRoom> {
+    let none = Arc::default;
+    Arc::new(SpoolRoom::new(std::env::temp_dir(), 1 << 30, 1 << 20, none(), none()))
+}
+
+/// The events that are held of a transaction.
+fn held(transaction: &Transaction) -> Vec<Bytes> {
+    let mut reader = transaction.events.read().unwrap();
+    let mut out = Vec::new();
+    while let Some(held) = reader.advance().unwrap() {
+        match held {
+            Held::Event(raw) => out.push(raw),
+            Held::Passed(passed) => panic!("{passed:?}"),
+        }
+    }
+    out
+}
 
 #[test]
 fn what_was_rolled_back_to_a_savepoint_is_gone() {
     let mut t = Transaction::default();
-    t.events.push(Bytes::from_static(b"1"));
-    assert!(t.savepoint("SAVEPOINT `a`"));
-    t.events.push(Bytes::from_static(b"2"));
-    assert!(t.savepoint("SAVEPOINT `b`"));
-    t.events.push(Bytes::from_static(b"3"));
-    assert!(t.savepoint("RELEASE SAVEPOINT `b`"));
-    assert!(t.savepoint("ROLLBACK TO `A`"));
-    assert_eq!(t.events, [Bytes::from_static(b"1")]);
-    assert!(!t.savepoint("ROLLBACK TO `b`"));
-    assert!(t.savepoint("ROLLBACK TO SAVEPOINT a"));
+    let push =
+        |t: &mut Transaction, raw| t.events.push(Held::Event(Bytes::from_static(raw)), &room()).unwrap();
+    push(&mut t, b"1");
+    assert!(t.savepoint("SAVEPOINT `a`").unwrap());
+    push(&mut t, b"2");
+    assert!(t.savepoint("SAVEPOINT `b`").unwrap());
+    push(&mut t, b"3");
+    assert!(t.savepoint("RELEASE SAVEPOINT `b`").unwrap());
+    assert!(t.savepoint("ROLLBACK TO `A`").unwrap());
+    assert_eq!(held(&t), [Bytes::from_static(b"1")]);
+    assert!(!t.savepoint("ROLLBACK TO `b`").unwrap());
+    assert!(t.savepoint("ROLLBACK TO SAVEPOINT a").unwrap());
 }
 
 /// A stream of `f.000001` from 100; every event ends 100 bytes further.
@@ -38,8 +60,11 @@ fn bytes(type_code: u8, body: &[u8], pos: u32, flags: u16) -> Vec<u8> {
 
 impl Stream {
     fn new(flavor: Flavor) -> Self {
-        let mut stream =
-            Self { decoder: Decoder::new(flavor), assembler: Assembler::new("f.000001", 100), pos: 100 };
+        let mut stream = Self {
+            decoder: Decoder::new(flavor),
+            assembler: Assembler::new("f.000001", 100, room()),
+            pos: 100,
+        };
         let mut body = vec![4, 0];
         body.extend_from_slice(&[0; 54]);
         body.push(19);
@@ -173,26 +198,98 @@ fn an_incident_stops() {
     assert!(failure.to_string().contains("LOST"), "{failure}");
 }
 
+const XID: &[u8] = b"\x01\0\0\0\x01\0\0\0\x01\0\0\0gb";
+
 #[test]
-fn xa_is_refused() {
-    let xid = b"\x01\0\0\0\x01\0\0\0\x01\0\0\0gb";
+fn xa_transactions_are_prepared_and_decided() {
+    let xid = Xid { format_id: 1, gtrid: b"g".to_vec(), bqual: b"b".to_vec() };
     for one_phase in [0, 1] {
         let mut stream = Stream::new(Flavor::MySql);
-        stream.query("XA START X'67',X'62',1").unwrap_err();
-        let mut stream = Stream::new(Flavor::MySql);
-        stream.begin();
-        let body = [&[one_phase][..], xid].concat();
-        stops(stream.feed(type_code::XA_PREPARE, &body), Code::EventUnsupported, 100, 300);
+        assert!(stream.query("XA START X'67',X'62',1").unwrap().is_none());
+        stream.feed(type_code::TABLE_MAP, &MAP).unwrap();
+        stream.feed(type_code::WRITE_ROWS, &ROWS).unwrap();
+        assert!(stream.query("XA END X'67',X'62',1").unwrap().is_none());
+        let body = [&[one_phase][..], XID].concat();
+        let done = stream.feed(type_code::XA_PREPARE, &body).unwrap().unwrap();
+        assert_eq!(held(&done).len(), 2);
+        assert_eq!(done.xa, (one_phase == 0).then(|| Xa::Prepare(xid.clone())));
+        assert_eq!((done.start.pos, done.end.pos), (100, 600));
     }
-    for sql in ["XA COMMIT X'67',X'62',1", "XA ROLLBACK X'67',X'62',1", "XA END X'67',X'62',1"] {
+    for flavor in [Flavor::MySql, Flavor::MariaDb] {
+        for (sql, xa) in [
+            ("XA COMMIT X'67',X'62',1", Xa::Commit(xid.clone())),
+            ("XA ROLLBACK X'67',X'62',1", Xa::Rollback(xid.clone())),
+        ] {
+            let mut stream = Stream::new(flavor);
+            if flavor == Flavor::MariaDb {
+                assert!(stream.maria_gtid(128, b"\x01\0\0\0\x01\x01gb").unwrap().is_none());
+            }
+            let done = stream.query(sql).unwrap().unwrap();
+            assert_eq!(done.xa, Some(xa));
+            assert!(done.events.is_empty() && done.ddl.is_none());
+        }
+    }
+}
+
+#[test]
+fn xa_statements_where_they_make_no_sense_stop() {
+    for sql in ["XA COMMIT 'g'", "XA COMMIT X'67' ONE PHASE", "XA PREPARE X'67'", "XA END X'67',X'62',1"] {
         let mut stream = Stream::new(Flavor::MySql);
         stops(stream.query(sql), Code::EventUnsupported, 100, 200);
     }
-    for flags in [64, 128] {
-        let mut stream = Stream::new(Flavor::MariaDb);
-        let result = stream.maria_gtid(flags, b"\x01\0\0\0\x01\x01gb");
-        stops(result, Code::EventUnsupported, 100, 200);
+    for sql in ["XA COMMIT X'67',X'62',1", "XA START X'67',X'62',1"] {
+        let mut stream = Stream::new(Flavor::MySql);
+        stream.begin();
+        stream.feed(type_code::TABLE_MAP, &MAP).unwrap();
+        stream.feed(type_code::WRITE_ROWS, &ROWS).unwrap();
+        stops(stream.query(sql), Code::EventUnsupported, 100, 500);
     }
+    let mut stream = Stream::new(Flavor::MySql);
+    let body = [&[0][..], XID].concat();
+    stops(stream.feed(type_code::XA_PREPARE, &body), Code::BinlogCorrupt, 200, 200);
+}
+
+/// Events say the lower 32 bits of where they end.
+#[test]
+fn positions_go_on_behind_4_gib() {
+    const G4: u64 = 1 << 32;
+    let mut stream = Stream::new(Flavor::MySql);
+    stream.pos = u32::MAX - 299;
+    stream.assembler.place.pos = u64::from(stream.pos);
+    let raws = [
+        (type_code::QUERY, query("BEGIN")),
+        (type_code::TABLE_MAP, MAP.to_vec()),
+        // It ends exactly at 4 GiB: its bits are all zero, as those of an event without a place.
+        (type_code::WRITE_ROWS, ROWS.to_vec()),
+        (type_code::WRITE_ROWS, ROWS.to_vec()),
+        (type_code::XID, vec![1; 8]),
+    ];
+    let mut done = None;
+    for (type_code, body) in raws {
+        stream.pos = stream.pos.wrapping_add(100);
+        let event = if type_code == type_code::WRITE_ROWS { [&MAP[..0], &body[..]].concat() } else { body };
+        // Rows need their map each time.
+        if type_code == type_code::WRITE_ROWS {
+            stream.decoder.decode(&Bytes::from(bytes(type_code::TABLE_MAP, &MAP, 0, 0))).unwrap();
+        }
+        done = stream.raw(bytes(type_code, &event, stream.pos, 0)).unwrap();
+    }
+    let done = done.unwrap();
+    assert_eq!((done.start.pos, done.end.pos), (G4 - 300, G4 + 200));
+    assert!(!stream.assembler.is_vague());
+    // An end at 4 GiB is an end.
+    let mut stream = Stream::new(Flavor::MySql);
+    stream.pos = u32::MAX - 199;
+    stream.assembler.place.pos = u64::from(stream.pos);
+    stream.begin();
+    stream.pos = 0;
+    let done = stream.raw(bytes(type_code::XID, &[1; 8], 0, 0)).unwrap().unwrap();
+    assert_eq!(done.end.pos, G4);
+    // The source leaves out what is applied: how many times 4 GiB that was can't be seen.
+    stream.pos = 1000;
+    stream.begin();
+    assert_eq!(stream.feed(type_code::XID, &[1; 8]).unwrap().unwrap().end.pos, G4 + 1200);
+    assert!(stream.assembler.is_vague());
 }
 
 #[test]
@@ -243,7 +340,7 @@ fn a_payload_is_its_events_and_ends_where_it_ends() {
     let done = stream.feed(type_code::TRANSACTION_PAYLOAD, &payload(&events)).unwrap().unwrap();
     assert_eq!((done.start.pos, done.end.pos, done.events.len()), (100, 200, 2));
     // They can be decoded again like any others.
-    for (raw, want) in done.events.iter().zip([type_code::TABLE_MAP, type_code::WRITE_ROWS]) {
+    for (raw, want) in held(&done).iter().zip([type_code::TABLE_MAP, type_code::WRITE_ROWS]) {
         assert_eq!(stream.decoder.decode(raw).unwrap().0.type_code, want);
     }
     stream.begin();

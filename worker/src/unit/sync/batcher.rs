@@ -14,6 +14,9 @@ const MOST_BYTES: usize = 8 << 20;
 /// Transactions are collected up to here only: what waits for the lanes has to be several batches.
 const COLLECT_BYTES: usize = 2 << 20;
 
+/// Parts that are sent or wait for it: one runs, one is ready.
+const PARTS_IN_FLIGHT: u64 = 2;
+
 /// More transactions than a refused batch may have had, with those in flight beside it.
 const CAREFUL: u64 = 10_000;
 
@@ -31,6 +34,8 @@ pub struct Batcher {
     parts: HashMap<TxnId, PartMark>,
     /// So many of the next transactions travel alone: the target has refused a batch, and which of it is not known.
     alone: u64,
+    /// They join the set with the next transaction.
+    joins: Vec<TxnId>,
     /// Batches and empty batches handed over.
     pub handed: u64,
 }
@@ -54,6 +59,7 @@ impl Batcher {
             packet: max_allowed_packet,
             parts: parts.into_iter().map(|p| (p.txn.clone(), p)).collect(),
             alone: if careful { CAREFUL } else { 0 },
+            joins: Vec::new(),
             handed: 0,
         }
     }
@@ -98,6 +104,7 @@ impl Batcher {
         changes: &mut Changes,
     ) -> Result<(), TargetError> {
         self.flush(attachment).await?;
+        attachment.below(PARTS_IN_FLIGHT).await;
         let mut batch = Batch::new();
         batch.part =
             Some(PartMark { txn: txn.clone(), ordinal: changes.ordinal, checksum: changes.checksum });
@@ -105,6 +112,11 @@ impl Batcher {
         merger.add(changes, 0);
         merger.move_into(&mut batch, self.strict);
         attachment.submit(batch).await
+    }
+
+    /// A transaction that joins the set with the next one that is added.
+    pub fn join(&mut self, txn: TxnId) {
+        self.joins.push(txn);
     }
 
     /// Adds a whole transaction, or the rest of one.
@@ -117,6 +129,7 @@ impl Batcher {
         if self.merger.bytes() + changes.sql_bytes() > self.max_bytes.min(COLLECT_BYTES) {
             self.flush(attachment).await?;
         }
+        self.txns.append(&mut self.joins);
         self.merger.add(changes, self.txns.len());
         let large = self.parts.remove(&txn).is_some();
         self.txns.push(txn);

@@ -1,12 +1,12 @@
 //! Row images of one transaction as text and conflict tokens.
 use std::sync::Arc;
 
-use dm_binlog::{DecodeError, RowsEvent};
+use dm_binlog::{DecodeError, RowsEvent, RowsKind, TableMap};
 use dm_proto::error::Code;
 use dm_schema::{Pieces, RowChange, RowKind, RowPieces, WriteError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{reader::damaged, tables::Table};
+use super::{reader::damaged, spool::Passed, tables::Table};
 use crate::failure::Failure;
 
 /// One row change.
@@ -68,6 +68,11 @@ impl Changes {
         Ok(())
     }
 
+    /// Counts rows that were not kept.
+    pub fn passed(&mut self, passed: &Passed) {
+        self.note(passed.kind, &passed.table, passed.rows);
+    }
+
     /// Writes an event's rows.
     pub fn write(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<u64, Failure> {
         let before = self.rows;
@@ -114,11 +119,14 @@ impl Changes {
     }
 
     fn count(&mut self, rows: &RowsEvent<'_>, count: u64) {
+        self.note(rows.kind, &rows.table, count);
+    }
+
+    fn note(&mut self, kind: RowsKind, table: &TableMap, count: u64) {
         self.ordinal += count;
-        let kind = rows.kind as u64;
+        let kind = kind as u64;
         let seed = self.checksum ^ kind.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ count.rotate_left(17);
-        self.checksum =
-            xxh3_64_with_seed(&rows.table.table, seed) ^ xxh3_64_with_seed(&rows.table.schema, seed);
+        self.checksum = xxh3_64_with_seed(&table.table, seed) ^ xxh3_64_with_seed(&table.schema, seed);
     }
 }
 

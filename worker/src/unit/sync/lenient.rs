@@ -5,6 +5,7 @@ use super::{
     assembler::{Assembler, Transaction, statement},
     operators::replaces_event,
     text,
+    xid::decision,
 };
 use crate::failure::Failure;
 
@@ -34,6 +35,8 @@ impl Assembler {
                     open.begun = true;
                     false
                 } else if upper == "COMMIT" || upper == "ROLLBACK" || starts(&["XA COMMIT", "XA ROLLBACK"]) {
+                    // A prepared transaction that it decides goes with it.
+                    open.xa = decision(&text);
                     true
                 } else {
                     if open.ddl.is_none() {
@@ -49,7 +52,7 @@ impl Assembler {
             }
             _ => false,
         };
-        if ends { self.finish(header).map(Some) } else { Ok(None) }
+        if ends { self.finish().map(Some) } else { Ok(None) }
     }
 }
 
@@ -79,7 +82,7 @@ mod tests {
     }
 
     fn with(operators: &[ErrorOperator]) -> Assembler {
-        let mut assembler = Assembler::new("b.000001", 100);
+        let mut assembler = Assembler::new("b.000001", 100, std::sync::Arc::default());
         assembler.set_operators(operators.into());
         assembler
     }

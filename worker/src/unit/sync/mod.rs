@@ -3,6 +3,7 @@
 //! Flow: [`reader`] (socket, byte-bounded queue) -> [`assembler`] (whole transactions) -> [`tables`] (which table, by
 //! which definition) -> [`changes`] (row images to statements and tokens) -> [`batcher`] (batches) -> the attachment.
 mod assembler;
+mod assembler_xa;
 mod batcher;
 mod changes;
 mod ddl;
@@ -10,6 +11,8 @@ mod ddl_path;
 mod ddl_session;
 mod ddl_unknown;
 mod edit;
+mod excluded;
+mod far;
 mod feeders;
 mod lenient;
 mod merge;
@@ -23,18 +26,24 @@ mod proof;
 mod reader;
 mod schema_keeper;
 mod source_gtids;
+mod spool;
+mod spool_room;
 mod start;
 mod stats;
 mod stored_tables;
 mod tables;
 mod text;
 mod token_modes;
+mod transaction;
+mod undecided;
 mod unit;
 mod verify;
 mod witness;
+mod xid;
 
 pub use edit::edit_definition;
 pub use proof::SourceProof;
+pub use spool_room::{MEMORY_BYTES, SpoolRoom};
 pub use stats::{Place, SyncStats};
 pub use stored_tables::StoredTables;
 pub use tables::{is_transactional, unwritable, usable};

@@ -1,13 +1,16 @@
 //! Compressed transactions of MySQL (`binlog_transaction_compression`).
 use bytes::Bytes;
-use dm_binlog::{DecodeErrorKind, EventHeader, PayloadEvent};
+use dm_binlog::{EventHeader, PayloadEvent};
 use dm_proto::error::Code;
 
 use super::{
-    assembler::{Assembler, MAX_TRANSACTION_BYTES, Transaction},
+    assembler::{Assembler, Transaction},
     reader::damaged,
 };
 use crate::failure::Failure;
+
+/// What `max_allowed_packet` can be at most; no event is larger.
+const MAX_EVENT_BYTES: u64 = 1 << 30;
 
 impl Assembler {
     /// Takes the events inside as if they had come one by one; each of them ends where the payload ends. They are
@@ -18,15 +21,12 @@ impl Assembler {
         payload: &PayloadEvent<'_>,
     ) -> Result<Option<Transaction>, Failure> {
         let inside = |e| damaged("in a compressed transaction", e);
-        let mut reader = payload.reader(outer, MAX_TRANSACTION_BYTES as u64).map_err(inside)?;
+        let mut reader = payload.reader(outer, MAX_EVENT_BYTES).map_err(inside)?;
         let mut finished = None;
         loop {
             let item = match reader.advance() {
                 Ok(Some(item)) => item,
                 Ok(None) => return Ok(finished),
-                Err(error) if matches!(error.kind, DecodeErrorKind::TooLarge { .. }) => {
-                    return Err(self.too_large());
-                }
                 Err(error) => return Err(inside(error)),
             };
             if finished.is_some() {

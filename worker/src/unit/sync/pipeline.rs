@@ -1,4 +1,6 @@
 //! The loop: event by event from the reader to the attachment.
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
@@ -9,21 +11,27 @@ use super::{
     assembler::{Assembler, Transaction},
     batcher::{Batcher, check_part},
     changes::Changes,
-    operators::{Operators, Recent, stopped},
+    excluded::Excluded,
+    far::{REACH, back},
+    operators::{Operators, Recent, replaces_event, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
     schema_keeper::SchemaKeeper,
+    spool::Held,
+    spool_room::SpoolRoom,
     start::Start,
     stats::Place,
     stored_tables::StoredTable,
     tables::Tables,
+    undecided::Undecided,
     witness::Candidate,
+    xid::Xa,
 };
 use crate::{
     failure::{Failure, Next},
     metrics::SubtaskSyncMetrics,
     subtask::SubtaskContext,
-    unit::target_failure,
+    unit::{rules::Rules, target_failure},
 };
 
 /// Heartbeats come once a second while there is nothing else: how many until the end of the binlog is asked for.
@@ -40,7 +48,9 @@ pub struct Pipeline<'a> {
     row_decoder: Decoder,
     assembler: Assembler,
     pub(super) tables: Tables,
-    batcher: Batcher,
+    pub(super) batcher: Batcher,
+    pub(super) undecided: Undecided,
+    pub(super) room: Arc<SpoolRoom>,
     executed: ExecutedSet,
     pub(super) done_ddl: Vec<DdlRecord>,
     /// Of the file that is being read: when it was created.
@@ -51,6 +61,8 @@ pub struct Pipeline<'a> {
     last: MariaDbGtidPos,
     generation: u64,
     heartbeats: u32,
+    /// A file in which places are not certain.
+    huge: String,
     /// Of the source's server.
     identity: String,
     /// Set for GTID streams: MySQL's DDL session settings travel only within one family.
@@ -69,16 +81,18 @@ impl<'a> Pipeline<'a> {
         recent: &'a Recent,
         start: Start,
         resume: &Resume,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let (file, pos) = match &start.at {
             dm_replication::StartAt::Position { file, pos } => (file.clone(), *pos),
             dm_replication::StartAt::Gtid(_) => (String::new(), 4),
         };
         let flavor = context.identity.flavor;
         let operators = Operators::new(context.wish.clone());
-        let mut assembler = Assembler::new(&file, pos);
+        let room = context.spool_room();
+        let mut assembler = Assembler::new(&file, pos, Arc::clone(&room));
         assembler.set_operators(operators.list().clone());
-        Self {
+        assembler.exclude(Excluded::new(Rules::new(&context.subtask)?));
+        Ok(Self {
             context,
             attachment,
             keeper,
@@ -86,6 +100,8 @@ impl<'a> Pipeline<'a> {
             decoder: Decoder::new(flavor),
             row_decoder: Decoder::new(flavor),
             assembler,
+            undecided: Undecided::default(),
+            room,
             operators,
             recent,
             tables: start.tables,
@@ -105,10 +121,11 @@ impl<'a> Pipeline<'a> {
             created: 0,
             committed: 0,
             heartbeats: 0,
+            huge: String::new(),
             generation: start.generation,
             identity: context.identity.text(),
             dialect: Dialect::between(flavor, resume.target_flavor),
-        }
+        })
     }
 
     /// Follows the source until it fails or `context.drain` is cancelled; then everything read whole is handed over.
@@ -196,8 +213,9 @@ impl<'a> Pipeline<'a> {
             Some(transaction) => {
                 self.context.status.sync.set_drained(false);
                 self.context.status.sync.opened(transaction.timestamp);
-                let witness =
-                    self.witness(&transaction, begin, fingerprint(&header, raw, self.decoder.checksum()))?;
+                let witness = self
+                    .witness(&transaction, begin, fingerprint(&header, raw, self.decoder.checksum()))
+                    .await?;
                 self.transaction(transaction).await?;
                 // Offered only when it is handed over: it becomes the proof once it is applied.
                 witness.into_iter().for_each(|w| self.keeper.witness.offer(w));
@@ -229,7 +247,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// What proves later that the source still has this transaction; `begin` and `hash` are its last event's.
-    fn witness(
+    async fn witness(
         &mut self,
         transaction: &Transaction,
         begin: u64,
@@ -242,9 +260,13 @@ impl<'a> Pipeline<'a> {
             self.last.add(domain, server, seq);
         }
         let committed = std::mem::take(&mut self.committed);
-        // Positions are known modulo 4 GiB only: where one has wrapped, an older transaction stays the proof.
+        if matches!(transaction.xa, Some(Xa::Prepare(_))) {
+            return Ok(None);
+        }
+        // What can't be asked for by its place is no proof: an older transaction stays it.
         let whole = transaction.start.file == end.file && transaction.start.pos <= begin && begin < end.pos;
-        if !whole || end.file.is_empty() || self.created == 0 {
+        if !whole || end.pos > REACH || end.file.is_empty() || self.created == 0 || !self.is_sure(end).await?
+        {
             return Ok(None);
         }
         Ok(Some(Candidate {
@@ -259,6 +281,27 @@ impl<'a> Pipeline<'a> {
             hash,
             committed,
         }))
+    }
+
+    /// Whether the place is where it seems to be. Events tell the lower bits only: where the source has left out what we have,
+    /// only the size of its file says whether that was 4 GiB; asked once for a file.
+    async fn is_sure(&mut self, end: &Place) -> Result<bool, Failure> {
+        if self.by_position || !self.assembler.is_vague() {
+            return Ok(true);
+        }
+        if self.huge == end.file {
+            return Ok(false);
+        }
+        match self.tables.source().file_bytes(&end.file).await? {
+            Some(size) if size <= REACH => {
+                self.assembler.set_sure();
+                Ok(true)
+            }
+            _ => {
+                self.huge.clone_from(&end.file);
+                Ok(false)
+            }
+        }
     }
 
     fn name(&self, transaction: &Transaction) -> Result<TxnId, Failure> {
@@ -289,8 +332,33 @@ impl<'a> Pipeline<'a> {
             self.context.status.sync.submitted(transaction.end, 0);
             return Ok(());
         }
-        self.recent.note(&txn, &transaction.start);
         let place = location(&transaction);
+        let (start, gtid) = (transaction.start.clone(), transaction.gtid.clone());
+        let stop = |failure: Failure| stopped(failure.context(place), self.context, &start, gtid.as_ref());
+        let joins = match transaction.xa.take() {
+            // An operator that replaces it has it join as it is.
+            Some(Xa::Prepare(xid)) if !operator.as_ref().is_some_and(replaces_event) => {
+                return match operator {
+                    None => self.prepared(xid, txn, transaction).map_err(stop),
+                    Some(_) => Err(stop(cannot_inject())),
+                };
+            }
+            Some(Xa::Prepare(_)) | None => None,
+            Some(xa) => {
+                let decided = self.decide(&xa, &mut transaction, operator.as_ref());
+                decided.map_err(stop.clone())?
+            }
+        };
+        self.recent.note(&txn, &transaction.start);
+        if let Some(joins) = joins {
+            if operator.as_ref().is_some_and(replaces_event) {
+                // Should the worker die in between, the operator is still there.
+                self.flush().await?;
+                self.attachment.skip(&joins).await.map_err(|e| self.target(&e))?;
+            } else {
+                self.batcher.join(joins);
+            }
+        }
         let result = match (&operator, &transaction.ddl) {
             (Some(operator), _) => self.operated(operator, &txn, &transaction).await,
             (None, Some(statement)) => self.definition(&txn, statement, &transaction, Vec::new()).await,
@@ -299,9 +367,6 @@ impl<'a> Pipeline<'a> {
         if !self.operators.list().is_empty() {
             self.forget_passed(operator.as_ref(), &transaction.end);
         }
-        let stop = |failure: Failure| {
-            stopped(failure.context(place), self.context, &transaction.start, transaction.gtid.as_ref())
-        };
         result.map_err(stop)
     }
 
@@ -310,44 +375,30 @@ impl<'a> Pipeline<'a> {
         let mut changes = Changes::default();
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
-        for raw in &transaction.events {
-            let ends = || event_end(&transaction.end, raw);
-            let (_, event) = self.row_decoder.decode(raw).map_err(|e| damaged(ends(), e))?;
-            match event {
-                Event::TableMap(map) => {
-                    self.tables.resolve(&map, &transaction.start).await?;
-                    self.unify(&mut changes).await?;
-                }
-                Event::Rows(rows) => {
-                    let table = match self.tables.resolved(&rows.table) {
-                        Some(table) => table,
-                        None => {
-                            let table = self.tables.resolve(&rows.table, &transaction.start).await?;
-                            self.unify(&mut changes).await?;
-                            table
-                        }
-                    };
-                    let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
-                    match table {
-                        Some(table) if !skip => {
-                            let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
-                            self.metrics.event_rows.observe(count as f64);
-                            total += count;
-                        }
-                        _ => changes.pass(&rows).map_err(|f| f.context(ends()))?,
-                    }
-                    if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
-                        check_part(part, &changes)?;
-                    }
-                    if self.batcher.too_large(&changes) {
-                        self.batcher.check_fits(&changes)?;
-                        let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
-                        sent.map_err(|e| self.target(&e))?;
+        let now = self.row_decoder.checksum();
+        self.row_decoder.set_checksum(transaction.checksum);
+        let mut events = transaction.events.read()?;
+        while let Some(held) = events.advance()? {
+            let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
+            match held {
+                Held::Event(raw) => total += self.row_event(&raw, transaction, &mut changes, skip).await?,
+                Held::Passed(passed) => {
+                    changes.passed(&passed);
+                    if passed.ends_statement {
+                        self.row_decoder.end_statement();
                     }
                 }
-                _ => {}
+            }
+            if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
+                check_part(part, &changes)?;
+            }
+            if self.batcher.too_large(&changes) {
+                self.batcher.check_fits(&changes)?;
+                let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
+                sent.map_err(|e| self.target(&e))?;
             }
         }
+        self.row_decoder.set_checksum(now);
         let handed = self.batcher.handed;
         self.metrics.batch_rows.observe(total as f64);
         let added = self.batcher.add(self.attachment, txn.clone(), &mut changes).await;
@@ -363,12 +414,59 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
+    /// Writes one event; gives the number of its rows. What is applied already is only counted.
+    async fn row_event(
+        &mut self,
+        raw: &Bytes,
+        transaction: &Transaction,
+        changes: &mut Changes,
+        skip: bool,
+    ) -> Result<u64, Failure> {
+        let ends = || event_end(&transaction.end, raw);
+        let (_, event) = self.row_decoder.decode(raw).map_err(|e| damaged(ends(), e))?;
+        match event {
+            Event::TableMap(map) => {
+                self.tables.resolve(&map, &transaction.start).await?;
+                self.unify(changes).await?;
+                Ok(0)
+            }
+            Event::Rows(rows) => {
+                let table = match self.tables.resolved(&rows.table) {
+                    Some(table) => table,
+                    None => {
+                        let table = self.tables.resolve(&rows.table, &transaction.start).await?;
+                        self.unify(changes).await?;
+                        table
+                    }
+                };
+                match table {
+                    Some(table) if !skip => {
+                        let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
+                        self.metrics.event_rows.observe(count as f64);
+                        Ok(count)
+                    }
+                    _ => changes.pass(&rows).map_err(|f| f.context(ends())).map(|()| 0),
+                }
+            }
+            _ => Ok(0),
+        }
+    }
+
     /// Tables that merge into one have changed to one token: whatever has other ones goes first.
     async fn unify(&mut self, changes: &mut Changes) -> Result<(), Failure> {
         let Some(token) = self.tables.take_to_drain() else { return Ok(()) };
         changes.add_token(token);
         self.flush().await?;
         self.attachment.drain().await.map_err(|e| self.target(&e))
+    }
+
+    /// Nothing of a transaction is applied now.
+    pub(super) fn pass_by(&self, end: Place) {
+        if self.batcher.is_empty() {
+            self.context.status.sync.submitted(end, 0);
+        } else {
+            self.context.status.sync.added(0, &end);
+        }
     }
 
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
@@ -383,6 +481,14 @@ impl<'a> Pipeline<'a> {
     pub(super) fn target(&self, error: &dm_target::TargetError) -> Failure {
         target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
     }
+}
+
+fn cannot_inject() -> Failure {
+    Failure::new(
+        Code::InvalidOperation,
+        "statements can't be injected before an XA transaction that is only prepared",
+    )
+    .workaround("Please inject them before its XA COMMIT.")
 }
 
 /// The definition was read at the source after this transaction was in its binlog.
@@ -410,7 +516,7 @@ fn file_number(file: &str) -> u64 {
 
 /// Where an event of a transaction ends; its header has been read before.
 fn event_end(end: &Place, raw: &Bytes) -> String {
-    let pos = EventHeader::parse(raw).map_or(end.pos, |h| u64::from(h.log_pos));
+    let pos = EventHeader::parse(raw).map_or(end.pos, |h| back(end.pos, h.log_pos));
     format!("the event ends at {}", Place { file: end.file.clone(), pos }.text())
 }
 

@@ -13,6 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::far::REACH;
 use crate::{
     failure::{Failure, Next},
     subtask::SubtaskContext,
@@ -39,8 +40,10 @@ pub struct Reader {
     task: Option<JoinHandle<()>>,
 }
 
+/// Begins there; what can't be asked for is reached from the beginning of its file, past transactions that are members of
+/// the executed set.
 pub fn position_start(file: &str, pos: u64) -> StartAt {
-    StartAt::Position { file: file.to_owned(), pos }
+    StartAt::Position { file: file.to_owned(), pos: if pos > REACH { 4 } else { pos } }
 }
 
 pub fn gtid_start(set: GtidSet) -> StartAt {

@@ -2,8 +2,8 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -61,6 +61,7 @@ struct State {
     /// The reader has nothing more at hand.
     drained: bool,
     blocking_ddl: String,
+    undecided_xa: String,
     started: Option<Instant>,
     window: Option<(Instant, u64)>,
     recent_tps: u64,
@@ -71,6 +72,7 @@ struct State {
 pub struct SyncStats {
     state: Mutex<State>,
     careful: AtomicBool,
+    spool_bytes: Arc<AtomicU64>,
 }
 
 impl SyncStats {
@@ -84,6 +86,15 @@ impl SyncStats {
         self.careful.swap(false, Ordering::Relaxed)
     }
 
+    /// Counts the bytes on disk of transactions that are held until their commit is read.
+    pub fn spool_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.spool_bytes)
+    }
+
+    pub fn spool_bytes(&self) -> u64 {
+        self.spool_bytes.load(Ordering::Relaxed)
+    }
+
     /// A new attachment: totals go on, what was in flight is forgotten.
     pub fn restart(&self) {
         let mut s = self.lock();
@@ -93,6 +104,7 @@ impl SyncStats {
         s.open = None;
         s.drained = false;
         s.blocking_ddl.clear();
+        s.undecided_xa.clear();
         s.window = None;
         s.started.get_or_insert_with(Instant::now);
     }
@@ -184,6 +196,11 @@ impl SyncStats {
         self.lock().blocking_ddl = sql.to_owned();
     }
 
+    /// XA transactions that are prepared at the source and not decided.
+    pub fn set_undecided(&self, text: String) {
+        self.lock().undecided_xa = text;
+    }
+
     /// Seconds between now and the oldest transaction that is not applied; 0 when all are.
     pub fn lag_seconds(&self) -> u64 {
         self.lock().lag()
@@ -218,6 +235,8 @@ impl SyncStats {
             rows_missed: s.rows_missed,
             transactions: s.transactions,
             blocking_ddl: s.blocking_ddl.clone(),
+            undecided_xa: s.undecided_xa.clone(),
+            spool_bytes: self.spool_bytes(),
         }
     }
 

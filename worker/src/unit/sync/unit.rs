@@ -83,7 +83,10 @@ impl Unit for SyncUnit {
 /// Finds the transaction that the target refused. Of a batch of several it is not known which: then they are sent one by
 /// one, once.
 fn blame(failure: Failure, context: &SubtaskContext, attachment: &Attachment, recent: &Recent) -> Failure {
-    let refused = attachment.refused();
+    // Prepared XA transactions join with the one that decides them; only that one can be refused.
+    let refused: Vec<_> = attachment.refused();
+    let known: Vec<_> = refused.iter().filter(|txn| recent.start_of(txn).is_some()).cloned().collect();
+    let refused = if known.is_empty() { refused } else { known };
     let Some(error) = attachment.failure().filter(|_| !refused.is_empty()) else { return failure };
     // The pipeline hears of it while it is busy with a later transaction.
     let failure = target_failure(&context.process, &context.task, &context.source_id, &error);
@@ -144,8 +147,10 @@ async fn follow(
     if resume.checkpoint.as_ref().is_some_and(|c| c.source_identity != identity) {
         keeper.set_identity(identity).await;
     }
-    let mut pipeline = Pipeline::new(context, attachment, keeper, metrics, recent, start, resume);
-    let result = pipeline.run(&mut reader).await;
+    let result = match Pipeline::new(context, attachment, keeper, metrics, recent, start, resume) {
+        Ok(mut pipeline) => pipeline.run(&mut reader).await,
+        Err(failure) => Err(failure),
+    };
     // The dead attachment may be seen before the reader has ended; what was being done is known only here.
     *told.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().cloned();
     reader.stop().await;
@@ -164,7 +169,11 @@ fn observe(
     sync.acknowledged(stats.in_flight, stats.transactions, stats.rows_missed);
     let low = attachment.low();
     if !matches!(low, ExecutedSet::Position(_)) {
-        let text = low.to_string();
+        let text = match &low {
+            // Without what is applied behind a hole.
+            ExecutedSet::MariaDb(set) => set.low().to_string(),
+            other => other.to_string(),
+        };
         sync.gtids(text.split_once('=').map_or(text.as_str(), |(_, set)| set).to_owned());
     }
     let lag = sync.lag_seconds() as f64;
@@ -175,6 +184,7 @@ fn observe(
     metrics.source_pos.set(i64::try_from(source.pos).unwrap_or(i64::MAX));
     metrics.applied_file.set(applied.file_number());
     metrics.applied_pos.set(i64::try_from(applied.pos).unwrap_or(i64::MAX));
+    metrics.spool_bytes.set(i64::try_from(sync.spool_bytes()).unwrap_or(i64::MAX));
     metrics.rows_missed.set(i64::try_from(stats.rows_missed).unwrap_or(i64::MAX));
     // The attachment counts from 0; what was counted of it before is in the metric already.
     let before = counted.swap(stats.transactions, Ordering::Relaxed);
