@@ -38,6 +38,19 @@ pub fn equality_is_bytes(charset: &str, collation: &str) -> bool {
     collation.ends_with("_bin") && BYTE_ORDERED.contains(&charset)
 }
 
+/// The collation that `SHOW CREATE TABLE` means when it names a charset only. (Servers that have another default for
+/// utf8mb4 always name it.)
+pub fn default_collation(charset: &str) -> Option<&'static str> {
+    Some(match charset {
+        "utf8mb4" => "utf8mb4_general_ci",
+        "utf8mb3" => "utf8mb3_general_ci",
+        "latin1" => "latin1_swedish_ci",
+        "ascii" => "ascii_general_ci",
+        "gbk" => "gbk_chinese_ci",
+        _ => return None,
+    })
+}
+
 /// Bytes of a charset's longest character.
 pub(crate) fn longest_character(charset: &str) -> u64 {
     match charset {

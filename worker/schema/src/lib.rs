@@ -15,6 +15,7 @@
 extern crate self as dm_schema;
 
 pub mod charset;
+pub mod collation;
 pub mod ddl;
 mod dialect;
 mod filter;

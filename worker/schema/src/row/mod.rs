@@ -1,6 +1,7 @@
 //! Row values to SQL text and conflict tokens.
 
 mod capacity;
+mod equality;
 mod error;
 mod fit;
 mod literal;

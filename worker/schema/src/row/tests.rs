@@ -180,11 +180,15 @@ fn token_modes() {
     keyed("CREATE TABLE t (id INT PRIMARY KEY, u BIGINT UNIQUE)");
     keyed("CREATE TABLE t (a VARCHAR(5) COLLATE utf8mb4_bin PRIMARY KEY)");
     keyed("CREATE TABLE t (a BINARY(5), b DATETIME(3), c DECIMAL(5,2), PRIMARY KEY (a,b,c))");
+    keyed("CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(5) COLLATE utf8mb4_general_ci UNIQUE)");
+    keyed("CREATE TABLE t (a VARCHAR(5) PRIMARY KEY) CHARSET=latin1");
+    keyed("CREATE TABLE t (a INT PRIMARY KEY, b BLOB, UNIQUE k (b(3)))");
+    keyed("CREATE TABLE t (a INT PRIMARY KEY, b TEXT COLLATE utf8mb4_unicode_ci, UNIQUE k (b(3)))");
     for (sql, reason) in [
         ("CREATE TABLE t (a INT)", TableTokenReason::NoKey),
         ("CREATE TABLE t (a INT UNIQUE)", TableTokenReason::NoKey),
         (
-            "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(5) COLLATE utf8mb4_general_ci UNIQUE)",
+            "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(5) COLLATE utf8mb4_danish_ci UNIQUE)",
             TableTokenReason::Equality("b".into(), "b".into()),
         ),
         (
@@ -192,7 +196,7 @@ fn token_modes() {
             TableTokenReason::Equality("PRIMARY".into(), "a".into()),
         ),
         (
-            "CREATE TABLE t (a INT PRIMARY KEY, b BLOB, UNIQUE k (b(3)))",
+            "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9) COLLATE cp1251_bin, UNIQUE k (b(3)))",
             TableTokenReason::PrefixOrExpression("k".into()),
         ),
         (
@@ -236,6 +240,30 @@ fn equal_keys_have_equal_tokens() {
     let row = [Some(Value::Int(1))];
     assert_eq!(tokens(&into("t"), &row), tokens(&into("T"), &row));
     assert_ne!(tokens(&into("t"), &row), tokens(&into("u"), &row));
+}
+
+#[test]
+fn values_equal_under_a_collation_have_equal_tokens() {
+    let sql = "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(9) COLLATE utf8mb4_0900_ai_ci, \
+        b TEXT COLLATE utf8mb4_0900_ai_ci, UNIQUE (a), UNIQUE k (b(2)))";
+    let w = writer(sql);
+    let of = |w: &RowWriter, a: &'static [u8], b: Value<'static>| {
+        tokens(w, &[Some(Value::Int(1)), Some(Value::Bytes(a)), Some(b)])[1..].to_vec()
+    };
+    let one = of(&w, "Straße ".as_bytes(), Value::Bytes("Äbc".as_bytes()));
+    assert_eq!(one, of(&w, b"STRASSE", Value::Bytes(b"abz")));
+    let other = of(&w, b"strase", Value::Bytes("ább".as_bytes()));
+    assert!(other[0] != one[0] && other[1] == one[1], "{one:?} {other:?}");
+    assert_eq!(of(&w, b"x", Value::Null).len(), 1);
+    // A shard in latin1 feeds the same table.
+    let latin1 = model(&sql.replace("utf8mb4_0900_ai_ci", "latin1_bin"));
+    let target = model(sql).renamed(TableName::new("x", "y"));
+    let w = RowWriter::new(&latin1, &target, RowWriterOptions::default()).unwrap();
+    assert_eq!(one, of(&w, b"stra\xdfe", Value::Bytes(b"\xe4b")));
+    // A key of prefixes counts characters, and these bytes are none.
+    let w = writer(sql);
+    let damaged = [Some(Value::Int(1)), Some(Value::Null), Some(Value::Bytes(b"a\xff\xffb"))];
+    assert!(w.tokens(RowChange::Insert { after: &damaged }, &mut Vec::new()).is_err());
 }
 
 #[test]

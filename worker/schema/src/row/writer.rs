@@ -202,6 +202,15 @@ impl RowWriter {
         WriteError::ImageNotFull { table: self.name.quoted(), column: self.columns[column].name.clone() }
     }
 
+    /// A unique key needs the characters of this value, and its bytes are none.
+    pub(super) fn no_text(&self, column: usize) -> WriteError {
+        WriteError::Value {
+            table: self.name.quoted(),
+            column: self.columns[column].name.clone(),
+            what: "its bytes are not valid in its character set".to_owned(),
+        }
+    }
+
     pub(super) fn check(&self, image: RowImage<'_, '_>) -> Result<(), WriteError> {
         if image.len() == self.columns.len() {
             return Ok(());

@@ -2,8 +2,10 @@
 //! our model is what they show.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod collations;
 mod compare;
 mod corpus;
+mod weights;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
