@@ -13,9 +13,11 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
+use dm_schema::{BrokenTokens, RowWriter};
 use dm_target::Broken;
 
 static BROKEN: OnceLock<Broken> = OnceLock::new();
+static TOKENS: OnceLock<BrokenTokens> = OnceLock::new();
 static RESET_UNSEEN: AtomicBool = AtomicBool::new(false);
 
 /// Where a test may hold the process, see `dm_target`'s failpoints.
@@ -57,6 +59,13 @@ pub fn reset_unseen() -> bool {
     RESET_UNSEEN.load(Ordering::Relaxed)
 }
 
+/// Equal keys of a table may get different tokens.
+pub fn break_tokens(writer: &mut RowWriter) {
+    if let Some(broken) = TOKENS.get() {
+        writer.break_tokens(*broken);
+    }
+}
+
 /// Blocks the thread, as a process that gets no time does.
 fn hold(armed: &Path, held: &Path) {
     // Of several threads only one succeeds.
@@ -75,6 +84,11 @@ fn parse(names: &str) -> anyhow::Result<Broken> {
         let switch = match name {
             "reset_unseen" => {
                 RESET_UNSEEN.store(true, Ordering::Relaxed);
+                continue;
+            }
+            "tokens_primary_only" | "tokens_bytes" => {
+                let bytes = name == "tokens_bytes";
+                let _ = TOKENS.set(if bytes { BrokenTokens::Bytes } else { BrokenTokens::PrimaryOnly });
                 continue;
             }
             "no_epoch" => &mut broken.no_epoch,

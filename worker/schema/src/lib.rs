@@ -35,6 +35,8 @@ pub use model::{
 };
 pub use name::TableName;
 pub use quote::{quote_identifier, quote_string};
+#[cfg(feature = "broken")]
+pub use row::BrokenTokens;
 pub use row::{
     Expect, Fit, LoadWriter, Misfit, Pieces, RowChange, RowImage, RowKind, RowPieces, RowWriter,
     RowWriterOptions, TableTokenReason, TokenMode, WriteError, misfits,

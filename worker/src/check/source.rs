@@ -36,7 +36,7 @@ pub async fn check(
     version(&identity, items);
     let syncs = subtask.is_none_or(|s| s.task_mode != TaskMode::Full);
     if syncs {
-        binlog(&identity, items);
+        binlog(&identity, subtask, items);
         gtids(source, &identity, items);
     }
     match Grants::read(&mut conn).await {
@@ -76,7 +76,7 @@ fn version(identity: &SourceIdentity, items: &mut Items) {
     });
 }
 
-fn binlog(identity: &SourceIdentity, items: &mut Items) {
+fn binlog(identity: &SourceIdentity, subtask: Option<&SubtaskConfig>, items: &mut Items) {
     let on = identity.is_on("log_bin");
     items.expect("binlog_enable", on, || {
         failed(
@@ -95,13 +95,32 @@ fn binlog(identity: &SourceIdentity, items: &mut Items) {
             "Please execute 'SET GLOBAL binlog_format=ROW;' and let all sessions of the source reconnect.",
         )
     });
-    let image = identity.variable("binlog_row_image");
-    items.expect("binlog_row_image", image.eq_ignore_ascii_case("FULL"), || {
-        failed(
-            format!("binlog_row_image is {image}, and should be FULL"),
-            "Please execute 'SET GLOBAL binlog_row_image=FULL;' and let all sessions of the source reconnect.",
-        )
-    });
+    row_image(identity, subtask, items);
+}
+
+/// Whole images are needed where only the whole row says which one is meant: tables may merge.
+fn row_image(identity: &SourceIdentity, subtask: Option<&SubtaskConfig>, items: &mut Items) {
+    const ITEM: &str = "binlog_row_image";
+    const REMEDY: &str =
+        "Please execute 'SET GLOBAL binlog_row_image=FULL;' and let all sessions of the source reconnect.";
+    let image = identity.variable(ITEM);
+    let is = |name: &str| image.eq_ignore_ascii_case(name);
+    let partial = is("MINIMAL") || is("NOBLOB");
+    if is("FULL") {
+        items.pass(ITEM);
+    } else if partial && subtask.is_some_and(|s| s.routes.is_empty()) {
+        items.warn(
+            ITEM,
+            format!(
+                "binlog_row_image is {image}: changes of tables with several unique keys are applied one after the other, and a table that several sources feed, or one with a default that is no plain literal, stops the task"
+            ),
+            REMEDY,
+        );
+    } else {
+        let why =
+            if partial { ", and tables with another name at the target are found by whole rows" } else { "" };
+        items.fail(ITEM, &failed(format!("binlog_row_image is {image}, and should be FULL{why}"), REMEDY));
+    }
 }
 
 fn gtids(source: &SourceConfig, identity: &SourceIdentity, items: &mut Items) {

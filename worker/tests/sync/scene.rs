@@ -40,10 +40,15 @@ impl Scene {
     }
 
     pub async fn start_with(source: Flavor, options: DatabaseOptions, target: Flavor) -> Result<Self> {
-        let (source, target) = tokio::try_join!(
-            Database::start(source, options),
-            Database::start(target, DatabaseOptions::default())
-        )?;
+        Self::start_between((source, options), (target, DatabaseOptions::default())).await
+    }
+
+    pub async fn start_between(
+        source: (Flavor, DatabaseOptions),
+        target: (Flavor, DatabaseOptions),
+    ) -> Result<Self> {
+        let (source, target) =
+            tokio::try_join!(Database::start(source.0, source.1), Database::start(target.0, target.1))?;
         let address = format!("127.0.0.1:{}", free_port());
         let mut scene = Self {
             source,
@@ -105,6 +110,11 @@ impl Scene {
         let address = format!("127.0.0.1:{}", free_port());
         self.second = Some(self.process("w2", &address, &self.scratch.path().join("second.log"))?);
         Ok(address)
+    }
+
+    /// Kills the second worker process, if there is one.
+    pub fn kill_second(&mut self) -> Result<()> {
+        self.second.take().map_or(Ok(()), |mut second| second.kill9())
     }
 
     fn process(&self, name: &str, address: &str, log: &Path) -> Result<Running> {

@@ -58,6 +58,14 @@ impl KeyColumn {
         Ok(KeyColumn { index, equality, coding, prefix: prefix.map(|n| n as usize) })
     }
 
+    /// Forgets the collation.
+    #[cfg(feature = "broken")]
+    pub fn compare_bytes(&mut self) {
+        if matches!(self.equality, Equality::Folded(_)) {
+            self.equality = Equality::Exact;
+        }
+    }
+
     /// Appends a self-delimiting form that is the same for equal values. `Ok(false)`: the bytes are no text.
     pub fn push(&self, out: &mut Vec<u8>, value: &Value<'_>) -> Result<bool, WriteError> {
         let start = out.len();

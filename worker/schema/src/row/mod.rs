@@ -1,5 +1,6 @@
 //! Row values to SQL text and conflict tokens.
 
+mod absent;
 mod capacity;
 mod equality;
 mod error;
@@ -20,5 +21,7 @@ pub use fit::Fit;
 pub use load::LoadWriter;
 pub use pieces::{Pieces, RowKind, RowPieces};
 pub use plan::misfits;
+#[cfg(feature = "broken")]
+pub use tokens::BrokenTokens;
 pub use tokens::{TableTokenReason, TokenMode};
 pub use writer::{Expect, RowChange, RowImage, RowWriter, RowWriterOptions};

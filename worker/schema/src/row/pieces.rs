@@ -1,9 +1,8 @@
 //! Row changes as text in pieces, which one statement or a statement for several rows is put together from.
 
-use std::ops::Range;
-
 use dm_binlog::Value;
 
+use super::absent::Absent;
 use super::error::WriteError;
 use super::predicate::{push_exact_condition, push_key_condition};
 use super::tokens::TokenMode;
@@ -28,10 +27,6 @@ pub struct Pieces {
     ends: Vec<usize>,
 }
 
-/// A set of columns of one table, exact for the first 64; a table with more has only "all" and "not all".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Columns(u64);
-
 /// One row change: where its pieces are.
 #[derive(Debug, Clone, Copy)]
 pub struct RowPieces {
@@ -43,10 +38,11 @@ pub struct RowPieces {
     pub(super) rest: usize,
     /// The written values, in column order.
     pub(super) values: usize,
-    /// Columns with a value.
-    pub(super) included: Columns,
-    /// Columns whose value is another one than before.
-    pub(super) changed: Columns,
+    /// Columns with a value, one bit for each.
+    pub(super) included: usize,
+    /// Columns whose value is another one than before; in number.
+    pub(super) changed: usize,
+    pub(super) changes: usize,
     /// It has to be a statement of its own.
     pub(super) alone: bool,
     /// Text that it takes in a statement for several rows, at most.
@@ -98,36 +94,21 @@ impl Pieces {
     }
 }
 
-impl Columns {
-    /// As many as the set can tell apart.
-    const EXACT: usize = 64;
+/// Whether a piece of bits has a column.
+pub(super) fn has(bits: &[u8], column: usize) -> bool {
+    bits.get(column / 8).is_some_and(|byte| byte >> (column % 8) & 1 == 1)
+}
 
-    fn of(columns: Range<usize>, has: impl Fn(usize) -> bool) -> Self {
-        if columns.len() > Self::EXACT {
-            return Columns(if columns.into_iter().all(has) { u64::MAX } else { 0 });
-        }
-        Columns(columns.filter(|&i| has(i)).fold(0, |set, i| set | 1 << i))
+fn push_bits(out: &mut Vec<u8>, columns: usize, wanted: impl Fn(usize) -> bool) -> usize {
+    let mut count = 0;
+    for first in (0..columns).step_by(8) {
+        let bits = (first..columns.min(first + 8)).filter(|&i| wanted(i));
+        out.push(bits.fold(0, |byte, i| {
+            count += 1;
+            byte | 1 << (i - first)
+        }));
     }
-
-    pub(super) fn has(self, column: usize) -> bool {
-        if column < Self::EXACT { self.0 >> column & 1 == 1 } else { self.0 == u64::MAX }
-    }
-
-    pub(super) fn or(self, other: Self) -> Self {
-        Columns(self.0 | other.0)
-    }
-
-    pub(super) fn and(self, other: Self) -> Self {
-        Columns(self.0 & other.0)
-    }
-
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub(super) fn count(self) -> usize {
-        self.0.count_ones() as usize
-    }
+    count
 }
 
 impl RowPieces {
@@ -136,6 +117,8 @@ impl RowPieces {
     pub fn moved(mut self, by: usize) -> Self {
         self.key += by;
         self.rest += by;
+        self.included += by;
+        self.changed += by;
         self.values += by;
         self
     }
@@ -151,26 +134,35 @@ impl RowPieces {
     }
 
     /// Both can be rows of one statement, their tables being the same.
-    pub fn merges_with(&self, other: &Self) -> bool {
-        !self.alone && !other.alone && self.kind == other.kind && self.included == other.included
+    pub fn merges_with(&self, other: &Self, pieces: &Pieces) -> bool {
+        !self.alone && !other.alone && self.kind == other.kind && self.same_columns(other, pieces)
+    }
+
+    fn same_columns(&self, other: &Self, pieces: &Pieces) -> bool {
+        pieces.get(self.included) == pieces.get(other.included)
     }
 
     /// One change that does what `self` and then `next` do, if there is such a one. The caller has made sure that nothing
     /// between them touched a key of this row.
     #[must_use]
-    pub fn then(&self, next: &Self, pieces: &Pieces) -> Option<Self> {
+    pub fn then(&self, next: &Self, pieces: &mut Pieces) -> Option<Self> {
         if self.alone || next.alone || pieces.get(self.key) != pieces.get(next.key) {
             return None;
         }
         match (self.kind, next.kind) {
             // The row is looked for as it was before both.
-            (RowKind::Insert | RowKind::Update, RowKind::Update) if self.included == next.included => {
-                Some(Self {
-                    values: next.values,
-                    changed: self.changed.or(next.changed),
-                    bytes: self.bytes.max(next.bytes),
-                    ..*self
-                })
+            (RowKind::Insert | RowKind::Update, RowKind::Update) if self.same_columns(next, pieces) => {
+                let both = Self { values: next.values, bytes: self.bytes.max(next.bytes), ..*self };
+                if pieces.get(self.changed) == pieces.get(next.changed) {
+                    return Some(both);
+                }
+                let bits = |piece| pieces.get(piece).to_vec();
+                let (a, b) = (bits(self.changed), bits(next.changed));
+                let changed = pieces.next();
+                let any = |i: usize| has(&a, i) || has(&b, i);
+                let changes = push_bits(&mut pieces.text, a.len().max(b.len()) * 8, any);
+                pieces.end();
+                Some(Self { changed, changes, ..both })
             }
             (RowKind::Update, RowKind::Delete) => {
                 Some(Self { key: self.key, rest: self.rest, bytes: self.bytes, ..*next })
@@ -233,25 +225,34 @@ impl RowWriter {
             self.rest_condition(&mut out.text, before)?;
         }
         out.end();
+        // An INSERT writes the source's defaults for what its image leaves out.
+        let filled = |i: usize| kind == RowKind::Insert && self.columns[i].absent != Absent::LeaveOut;
+        let written = |i: usize| {
+            let there = value_of(after, i).is_some() || filled(i);
+            after.is_some() && there && !self.columns[i].generated
+        };
+        let included = out.next();
+        let values_written = push_bits(&mut out.text, self.columns.len(), written);
+        out.end();
+        let changed = out.next();
+        let differs = |i: usize| written(i) && !same(value_of(before, i), value_of(after, i));
+        let changes = push_bits(&mut out.text, self.columns.len(), differs);
+        out.end();
         let values = out.next();
-        let mut written = 0;
-        for (plan, value) in self.columns.iter().zip(after.unwrap_or_default()) {
-            let Some(value) = value.as_ref().filter(|_| !plan.generated) else { continue };
-            self.value(&mut out.text, plan, value)?;
+        for (i, (plan, value)) in self.columns.iter().zip(after.unwrap_or_default()).enumerate() {
+            if !written(i) {
+                continue;
+            }
+            match (value, &plan.absent) {
+                (Some(value), _) => self.value(&mut out.text, plan, value)?,
+                (None, Absent::Null) => out.text.extend_from_slice(b"NULL"),
+                (None, Absent::Default(text)) => out.text.extend_from_slice(text),
+                (None, Absent::LeaveOut | Absent::Unknown) => return Err(self.not_full(i)),
+            }
             out.end();
-            written += 1;
         }
-        let columns = 0..self.columns.len();
-        let generated = |i: usize| self.columns[i].generated;
-        let included = Columns::of(columns.clone(), |i| value_of(after, i).is_some() || generated(i));
-        let changed = Columns::of(columns.clone(), |i| {
-            self.columns[i].on_update_now || !same(value_of(before, i), value_of(after, i))
-        });
-        let partial = after.is_some()
-            && columns.len() > Columns::EXACT
-            && columns.into_iter().any(|i| value_of(after, i).is_none() && !generated(i));
         // `CASE WHEN key THEN value` for each column.
-        let repeated = if kind == RowKind::Update { written * (key_bytes + 12) } else { 0 };
+        let repeated = if kind == RowKind::Update { values_written * (key_bytes + 12) } else { 0 };
         Ok(RowPieces {
             kind,
             key,
@@ -259,7 +260,8 @@ impl RowWriter {
             values,
             included,
             changed,
-            alone: partial || self.stands_alone(kind, before, after),
+            changes,
+            alone: self.stands_alone(kind, before, after),
             bytes: out.text.len() - begin + repeated + 32,
         })
     }
@@ -320,8 +322,8 @@ impl RowWriter {
             }
             let value: &Value<'_> = match value {
                 Some(value) => value,
-                None if self.is_keyless() => return Err(self.not_full(i)),
-                None => continue,
+                // Without it the row might be another shard's.
+                None => return Err(self.not_full(i)),
             };
             if and {
                 out.extend_from_slice(b" AND ");

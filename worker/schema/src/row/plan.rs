@@ -1,5 +1,6 @@
 //! What is decided once per table: how each column is written.
 
+use super::absent::Absent;
 use super::error::{Misfit, WriteError};
 use super::fit::{Fit, describe};
 use crate::charset::normalise_charset;
@@ -38,6 +39,8 @@ pub(super) struct ColumnPlan {
     pub fit: Fit,
     /// The target computes the value: never written.
     pub generated: bool,
+    /// For an INSERT whose image leaves the column out.
+    pub absent: Absent,
     /// `ON UPDATE CURRENT_TIMESTAMP` at the target.
     pub on_update_now: bool,
 }
@@ -77,6 +80,7 @@ fn plan(source: &TableModel, column: &Column, target: &TableModel) -> Result<Col
         bytes: bytes_of(column, other),
         fit,
         generated: other.is_generated(),
+        absent: Absent::of(column, other),
         on_update_now: other.on_update_now,
     })
 }

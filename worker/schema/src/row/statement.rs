@@ -1,6 +1,6 @@
 //! Pieces of row changes put together to statements.
 
-use super::pieces::{Pieces, RowKind, RowPieces};
+use super::pieces::{Pieces, RowKind, RowPieces, has};
 use super::writer::{Expect, RowWriter};
 
 /// Rows of one INSERT or DELETE. Beyond it a statement gains nothing.
@@ -15,10 +15,7 @@ impl RowWriter {
         match change.kind {
             RowKind::Insert => MOST_ROWS,
             RowKind::Delete => MOST_DELETES,
-            RowKind::Update => {
-                let set = change.changed.count().min(self.columns.len()).max(1);
-                (COMPARISONS / set).clamp(4, 32)
-            }
+            RowKind::Update => (COMPARISONS / change.changes.max(1)).clamp(4, 32),
         }
     }
 
@@ -51,10 +48,11 @@ impl RowWriter {
     }
 
     fn inserts(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces], first: &RowPieces) {
-        self.begin_insert(out, |i| first.included.has(i));
+        let included = pieces.get(first.included);
+        self.begin_insert(out, |i| has(included, i));
         for (n, change) in changes.iter().enumerate() {
             out.extend_from_slice(if n == 0 { b"(" } else { b",(" });
-            for (n, (_, piece)) in self.written(change).enumerate() {
+            for (n, (_, piece)) in self.written(pieces, change).enumerate() {
                 if n > 0 {
                     out.push(b',');
                 }
@@ -65,10 +63,13 @@ impl RowWriter {
     }
 
     /// Columns that a change writes, with their pieces.
-    fn written(&self, change: &RowPieces) -> impl Iterator<Item = (usize, usize)> {
-        let columns = self.columns.iter().enumerate();
-        let written = columns.filter(|(i, plan)| !plan.generated && change.included.has(*i));
-        written.map(|(i, _)| i).zip(change.values..)
+    fn written<'p>(
+        &self,
+        pieces: &'p Pieces,
+        change: &RowPieces,
+    ) -> impl Iterator<Item = (usize, usize)> + use<'p> {
+        let included = pieces.get(change.included);
+        (0..self.columns.len()).filter(|i| has(included, *i)).zip(change.values..)
     }
 
     fn one(&self, out: &mut Vec<u8>, pieces: &Pieces, change: &RowPieces) {
@@ -80,7 +81,7 @@ impl RowWriter {
             out.extend_from_slice(&self.table);
             out.extend_from_slice(b" SET ");
             let mut comma = false;
-            let mut values = self.written(change).peekable();
+            let mut values = self.written(pieces, change).peekable();
             for (i, plan) in self.columns.iter().enumerate() {
                 let value = values.next_if(|(column, _)| *column == i);
                 if plan.generated || (value.is_none() && !plan.on_update_now) {
@@ -108,15 +109,15 @@ impl RowWriter {
         self.with_index(out);
         out.extend_from_slice(b" SET ");
         let key = self.number_key();
-        let changed = changes.iter().fold(first.changed, |all, c| all.or(c.changed));
+        let changed = |i: usize| changes.iter().any(|c| has(pieces.get(c.changed), i));
         // Where nothing has changed (the source logged it nevertheless) the rows still have to be found.
-        let set = if changed.and(first.included).is_empty() { first.included } else { changed };
+        let none = changes.iter().all(|c| c.changes == 0);
         let mut comma = false;
-        let mut values = self.written(first).enumerate().map(|(n, (i, _))| (i, n)).peekable();
+        let mut values = self.written(pieces, first).enumerate().map(|(n, (i, _))| (i, n)).peekable();
         for (i, plan) in self.columns.iter().enumerate() {
             let value = values.next_if(|(column, _)| *column == i);
             let wanted = match value {
-                Some(_) => set.has(i),
+                Some(_) => none || changed(i) || plan.on_update_now,
                 None => plan.on_update_now,
             };
             if plan.generated || !wanted {

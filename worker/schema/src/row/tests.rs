@@ -59,7 +59,7 @@ fn statements() {
 fn merged(w: &RowWriter, changes: &[RowChange<'_, '_>]) -> String {
     let mut pieces = Pieces::default();
     let all: Vec<RowPieces> = changes.iter().map(|c| w.pieces(&mut pieces, *c).unwrap()).collect();
-    assert!(all.iter().all(|c| c.merges_with(&all[0])), "they do not merge");
+    assert!(all.iter().all(|c| c.merges_with(&all[0], &pieces)), "they do not merge");
     let mut out = Vec::new();
     assert_eq!(w.statement(&mut out, &pieces, &all).rows, changes.len() as u64);
     text(out)
@@ -101,6 +101,29 @@ fn several_rows_in_one_statement() {
     );
 }
 
+/// A partial image of a table of many columns is written as exactly as one of few.
+#[test]
+fn many_columns() {
+    let columns: Vec<String> = (0..70).map(|n| format!("c{n} INT")).collect();
+    let w = writer(&format!("CREATE TABLE t (id INT PRIMARY KEY, {})", columns.join(", ")));
+    let image = |set: &[(usize, i64)]| {
+        let mut image = vec![None; 71];
+        set.iter().for_each(|(column, value)| image[*column] = Some(Value::Int(*value)));
+        image
+    };
+    let row = |id, column, value| (image(&[(0, id)]), image(&[(column, value)]));
+    let ((b1, a1), (b2, a2), (b3, a3)) = (row(1, 70, 5), row(2, 70, 6), row(2, 3, 7));
+    let [one, two, three] =
+        [(&b1, &a1), (&b2, &a2), (&b3, &a3)].map(|(before, after)| RowChange::Update { before, after });
+    assert_eq!(
+        merged(&w, &[one, two]),
+        "UPDATE `x`.`y` FORCE INDEX (`PRIMARY`) SET `c69`=CASE `id` WHEN 1 THEN 5 WHEN 2 THEN 6 END WHERE `id` IN (1,2)"
+    );
+    let mut pieces = Pieces::default();
+    let (two, three) = (w.pieces(&mut pieces, two).unwrap(), w.pieces(&mut pieces, three).unwrap());
+    assert!(!two.merges_with(&three, &pieces) && two.then(&three, &mut pieces).is_none());
+}
+
 #[test]
 fn what_stands_alone() {
     let alone = |sql: &str, before: [i64; 3], after: [i64; 3]| {
@@ -130,7 +153,7 @@ fn one_change_for_two() {
         let mut pieces = Pieces::default();
         let (one, two) = (w.pieces(&mut pieces, one).unwrap(), w.pieces(&mut pieces, two).unwrap());
         let mut out = Vec::new();
-        let change = one.then(&two, &pieces)?;
+        let change = one.then(&two, &mut pieces)?;
         w.statement(&mut out, &pieces, &[change]);
         Some(text(out))
     };

@@ -37,6 +37,16 @@ pub enum TokenMode {
     },
 }
 
+/// Promises that a test can break, to prove that the checkers would notice.
+#[cfg(feature = "broken")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenTokens {
+    /// Only the first unique key gives tokens.
+    PrimaryOnly,
+    /// Text is equal only when its bytes are, whatever the collation.
+    Bytes,
+}
+
 /// A unique key of the target.
 #[derive(Debug, Clone)]
 struct KeyTokens {
@@ -75,12 +85,29 @@ impl Tokens {
         self.keys.clear();
     }
 
-    /// Tokens of one image; columns that it leaves out are taken from `fallback`.
+    /// Breaks the promise that equal keys share a token.
+    #[cfg(feature = "broken")]
+    pub fn break_promise(&mut self, broken: BrokenTokens) {
+        match broken {
+            BrokenTokens::PrimaryOnly => self.keys.truncate(1),
+            BrokenTokens::Bytes => {
+                self.keys.iter_mut().flat_map(|k| &mut k.columns).for_each(KeyColumn::compare_bytes);
+            }
+        }
+    }
+
+    /// Whether every column of every key is one of these.
+    pub fn all_columns(&self, has: impl Fn(usize) -> bool) -> bool {
+        self.keys.iter().flat_map(|k| &k.columns).all(|c| has(c.index))
+    }
+
+    /// Tokens of one image; columns that it leaves out are taken from `fallback`, or are NULL where `is_null` says so.
     pub fn of_image(
         &self,
         writer: &RowWriter,
         image: RowImage<'_, '_>,
         fallback: Option<RowImage<'_, '_>>,
+        is_null: impl Fn(usize) -> bool,
         out: &mut Vec<u64>,
     ) -> Result<(), WriteError> {
         if let TokenMode::Table { token, .. } = &self.mode {
@@ -95,6 +122,7 @@ impl Tokens {
                 let index = column.index;
                 let value = image[index].as_ref().or_else(|| fallback.and_then(|f| f[index].as_ref()));
                 match value {
+                    None if is_null(index) => has_null = true,
                     None => return Err(writer.not_full(index)),
                     Some(Value::Null) => has_null = true,
                     Some(value) => {

@@ -1,7 +1,8 @@
 //! Row changes to statements.
 
-use dm_binlog::Value;
+use dm_binlog::{ColumnSet, Value};
 
+use super::absent::Absent;
 use super::error::WriteError;
 use super::literal::push_value;
 use super::pieces::Pieces;
@@ -130,6 +131,25 @@ impl RowWriter {
         self.tokens.use_table(reason, shared);
     }
 
+    /// Breaks a promise, for a test.
+    #[cfg(feature = "broken")]
+    pub fn break_tokens(&mut self, broken: super::tokens::BrokenTokens) {
+        self.tokens.break_promise(broken);
+    }
+
+    /// Whether images of these columns have what the tokens of every unique key need. Where they have not, the table has
+    /// to be ordered as a whole first, see [`Self::use_table_token`].
+    pub fn has_key_columns(&self, before: Option<&ColumnSet>, after: Option<&ColumnSet>) -> bool {
+        // What an UPDATE's after image leaves out, the before image has.
+        match (before, after) {
+            (Some(before), _) => before.is_full() || self.tokens.all_columns(|i| before.contains(i)),
+            (None, Some(after)) if !after.is_full() => {
+                self.tokens.all_columns(|i| after.contains(i) || self.columns[i].absent == Absent::Null)
+            }
+            (None, _) => true,
+        }
+    }
+
     /// Appends the conflict tokens of a change: two changes that touch an equal unique key share at least one.
     pub fn tokens(&self, change: RowChange<'_, '_>, out: &mut Vec<u64>) -> Result<(), WriteError> {
         let start = out.len();
@@ -142,16 +162,20 @@ impl RowWriter {
 
     fn push_tokens(&self, change: RowChange<'_, '_>, out: &mut Vec<u64>) -> Result<(), WriteError> {
         match change {
-            RowChange::Insert { after: image } | RowChange::Delete { before: image } => {
-                self.check(image)?;
-                self.tokens.of_image(self, image, None, out)
+            RowChange::Insert { after } => {
+                self.check(after)?;
+                self.tokens.of_image(self, after, None, |i| self.columns[i].absent == Absent::Null, out)
+            }
+            RowChange::Delete { before } => {
+                self.check(before)?;
+                self.tokens.of_image(self, before, None, |_| false, out)
             }
             RowChange::Update { before, after } => {
                 self.check(before)?;
                 self.check(after)?;
-                self.tokens.of_image(self, before, None, out)?;
+                self.tokens.of_image(self, before, None, |_| false, out)?;
                 // A column that the after image leaves out has not changed.
-                self.tokens.of_image(self, after, Some(before), out)
+                self.tokens.of_image(self, after, Some(before), |_| false, out)
             }
         }
     }

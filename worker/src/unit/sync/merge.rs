@@ -95,7 +95,7 @@ impl Merger {
             && let Some(former) = self.changes.get(before.change).copied().flatten()
             && let Some(group) = self.groups.get_mut(before.group)
             && Arc::ptr_eq(&group.table, table)
-            && let Some(both) = former.then(&change, &self.pieces)
+            && let Some(both) = former.then(&change, &mut self.pieces)
         {
             if both.kind == former.kind {
                 group.txns.1 = txn;
@@ -141,7 +141,7 @@ impl Merger {
             if conflict.is_none_or(after)
                 && !cascades
                 && !group.cascades
-                && first.is_some_and(|first| change.merges_with(&first))
+                && first.is_some_and(|first| change.merges_with(&first, &self.pieces))
                 && group.changes.len() < table.writer.most_rows(change)
                 && group.bytes + change.bytes() <= STATEMENT_BYTES
             {

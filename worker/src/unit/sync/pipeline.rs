@@ -431,7 +431,7 @@ impl<'a> Pipeline<'a> {
                 Ok(0)
             }
             Event::Rows(rows) => {
-                let table = match self.tables.resolved(&rows.table) {
+                let mut table = match self.tables.resolved(&rows.table) {
                     Some(table) => table,
                     None => {
                         let table = self.tables.resolve(&rows.table, &transaction.start).await?;
@@ -439,6 +439,12 @@ impl<'a> Pipeline<'a> {
                         table
                     }
                 };
+                let (before, after) = (rows.columns_before.as_ref(), rows.columns_after.as_ref());
+                if let Some(known) = table.as_ref().filter(|t| !t.writer.has_key_columns(before, after)) {
+                    self.tables.order_as_a_whole(known);
+                    self.unify(changes).await?;
+                    table = self.tables.resolve(&rows.table, &transaction.start).await?;
+                }
                 match table {
                     Some(table) if !skip => {
                         let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;

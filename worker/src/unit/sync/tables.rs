@@ -128,6 +128,8 @@ impl Tables {
         let merged = !self.others.is_empty() || name != target;
         let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged })
             .map_err(|e| unwritable(&name, &target, e))?;
+        #[cfg(feature = "test-switches")]
+        crate::test_switches::break_tokens(&mut writer);
         let joined = self.joined(&target).await?;
         if joined.is_some() {
             writer.use_table_token(TableTokenReason::Asked("foreign keys"), joined);
@@ -142,6 +144,14 @@ impl Tables {
         });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)
+    }
+
+    /// Row images lack columns of its unique keys: from now on its changes have one token.
+    pub fn order_as_a_whole(&mut self, table: &Table) {
+        let mut writer = table.writer.clone();
+        writer.use_table_token(TableTokenReason::Asked("row images"), None);
+        let target = writer.target().clone();
+        self.unify(&target, &mut writer);
     }
 
     /// Gives all tables of one target the same kind of tokens.

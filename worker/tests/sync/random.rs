@@ -1,0 +1,323 @@
+//! Random histories through 1 to 8 lanes, with crashes, take-overs and lost target commits at random points: the target
+//! always equals the source in the end, and no transaction is ever visible there in part.
+//!
+//! `RAFT_DM_RANDOM_SECONDS` sets how long each history is written (10 by default), `RAFT_DM_RANDOM_SEED` repeats what its
+//! writers and its troubles do (not how they meet).
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use dm_proto::worker::{MetaStage, Stage};
+use dm_tests::{DatabaseOptions, Flavor, Flush, wait_until};
+use mysql_async::prelude::Queryable;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::{
+    history::{History, SAME, create},
+    leader::Leader,
+    scene::{CLUSTER, Scene, rows},
+    witness::Witness,
+};
+
+/// Transactions of a history that proves that a broken promise is noticed.
+const BACKLOG: u64 = 1200;
+#[cfg(feature = "test-switches")]
+const HISTORIES: u64 = 6;
+const BROKEN: Duration = Duration::from_secs(60);
+
+struct Case {
+    source: Flavor,
+    target: Flavor,
+    gtid: bool,
+    collations: (&'static str, &'static str),
+    /// `binlog_row_image`; shards merge where it is FULL.
+    image: &'static str,
+}
+
+impl Case {
+    fn merges(&self) -> bool {
+        self.image == "FULL"
+    }
+}
+
+fn number(name: &str) -> Result<Option<u64>> {
+    std::env::var(name).ok().map(|text| text.parse()).transpose().context(name.to_owned())
+}
+
+async fn scene(case: &Case) -> Result<Scene> {
+    let source = DatabaseOptions { gtid: case.gtid, ..DatabaseOptions::default() };
+    let source = source.line(format!("binlog-row-image={}", case.image));
+    let target = DatabaseOptions { flush: Flush::Lossy, ..DatabaseOptions::default() };
+    let mut scene = Scene::start_between((case.source, source), (case.target, target)).await?;
+    create(&scene.source, case.collations.0, false).await?;
+    create(&scene.target, case.collations.1, case.merges()).await?;
+    scene.mark_start().await?;
+    Ok(scene)
+}
+
+fn set_lanes(scene: &mut Scene, merges: bool, lanes: u32) {
+    let route = if merges { "    route-rules: [merge]\n" } else { "" };
+    let routes = if merges {
+        "routes:\n  merge:\n    schema-pattern: d\n    table-pattern: s*\n    target-schema: d\n    target-table: m\n"
+    } else {
+        ""
+    };
+    scene.with_rules(
+        &format!("{route}    syncer-config-name: s\n"),
+        &format!("{routes}syncers:\n  s:\n    worker-count: {lanes}\n    strict: true\n"),
+    );
+}
+
+/// Fails with the first difference.
+async fn compare(scene: &Scene, merges: bool) -> Result<()> {
+    let whole = |table: &str| format!("SELECT * FROM d.{table}");
+    let mut pairs: Vec<_> = SAME.iter().map(|table| (whole(table), whole(table))).collect();
+    let both = format!("{} UNION ALL {}", whole("s1"), whole("s2"));
+    pairs.push((both.clone(), if merges { whole("m") } else { both }));
+    for (source, target) in pairs {
+        let (left, right) = (rows(&scene.source, &source).await?, rows(&scene.target, &target).await?);
+        if left != right {
+            let gone = left.iter().find(|row| !right.contains(row));
+            let more = right.iter().find(|row| !left.contains(row));
+            bail!(
+                "{target}: {} rows instead of {}; first that lacks: {gone:?}, first too many: {more:?}",
+                right.len(),
+                left.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// One owner after the other.
+struct Owners {
+    term: u64,
+    leader: Option<Leader>,
+}
+
+impl Owners {
+    /// A new binding of the first worker process.
+    async fn bind(&mut self, scene: &Scene) -> Result<()> {
+        self.term += 1;
+        self.leader = None;
+        let leader = scene.leader(self.term).await?;
+        leader.assign(scene.bound(self.term, MetaStage::MetaCreated)).await?;
+        self.leader = Some(leader);
+        Ok(())
+    }
+
+    /// Another process takes over while this one still writes.
+    async fn bind_second(&mut self, scene: &mut Scene) -> Result<()> {
+        self.term += 1;
+        let address = scene.start_second()?;
+        let second = Leader::open(&address, "w2", CLUSTER, self.term).await?;
+        second.assign(scene.bound(self.term, MetaStage::MetaCreated)).await?;
+        second
+            .until("the second owner works", Duration::from_secs(60), |s| {
+                s.sync.as_ref().is_some_and(|p| p.transactions > 5)
+            })
+            .await?;
+        self.leader = Some(second);
+        Ok(())
+    }
+}
+
+async fn kill_sessions(scene: &Scene) -> Result<()> {
+    let mut conn = scene.target.conn().await?;
+    let sql = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND id <> CONNECTION_ID()";
+    let ids: Vec<u64> = conn.query(sql).await?;
+    for id in ids {
+        match conn.query_drop(format!("KILL {id}")).await {
+            // It has ended by itself.
+            Err(mysql_async::Error::Server(e)) if e.code == 1094 => {}
+            other => other?,
+        }
+    }
+    Ok(conn.disconnect().await?)
+}
+
+/// One trouble; what it was.
+async fn trouble(
+    scene: &mut Scene,
+    merges: bool,
+    owners: &mut Owners,
+    random: &mut StdRng,
+) -> Result<&'static str> {
+    Ok(match random.random_range(0..6) {
+        0 | 1 => {
+            scene.worker().kill9()?;
+            scene.start_worker()?;
+            set_lanes(scene, merges, random.random_range(1..=8));
+            owners.bind(scene).await?;
+            "the worker was killed"
+        }
+        2 => {
+            set_lanes(scene, merges, random.random_range(1..=8));
+            owners.bind(scene).await?;
+            "it took over from itself"
+        }
+        3 => {
+            owners.bind_second(scene).await?;
+            scene.kill_second()?;
+            // The first one was fenced off, or is about to be.
+            scene.worker().kill9()?;
+            scene.start_worker()?;
+            owners.bind(scene).await?;
+            "a second worker took over"
+        }
+        4 => {
+            kill_sessions(scene).await?;
+            "its sessions were killed"
+        }
+        _ => {
+            scene.target.kill9()?;
+            scene.target.restart().await?;
+            "the target lost commits"
+        }
+    })
+}
+
+async fn equals_the_serial_result(case: Case) -> Result<()> {
+    let seed = number("RAFT_DM_RANDOM_SEED")?.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let seconds = number("RAFT_DM_RANDOM_SECONDS")?.unwrap_or(10);
+    println!(
+        "repeat with: RAFT_DM_RANDOM_SEED={seed} cargo nextest run --features dm-worker/test-switches -p dm-worker random::"
+    );
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut scene = scene(&case).await?;
+    set_lanes(&mut scene, case.merges(), random.random_range(1..=8));
+    let first = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    // Tables themselves are no part of what the target loses.
+    drop(first);
+    scene.target.stop().await?;
+    scene.target.restart().await?;
+    let mut owners = Owners { term: 1, leader: None };
+    owners.bind(&scene).await?;
+    let witness = Witness::start(scene.target.opts());
+    let history = History::start(&scene.source, seed);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut troubles = Vec::new();
+    while Instant::now() < end {
+        // At a random point of the history: when so many more transactions are committed at the source.
+        let until = history.committed.load(Ordering::Relaxed) + random.random_range(20..400);
+        wait_until(Duration::from_secs(60), "the history goes on", async || {
+            Ok(history.committed.load(Ordering::Relaxed) >= until || Instant::now() >= end)
+        })
+        .await?;
+        troubles.push(trouble(&mut scene, case.merges(), &mut owners, &mut random).await?);
+    }
+    let count = history.end().await?;
+    scene.caught_up().await?;
+    let states = witness.end().await?;
+    println!("seed {seed}: {count} transactions, {states} states seen, {troubles:?}");
+    compare(&scene, case.merges())
+        .await
+        .with_context(|| std::fs::read_to_string(scene.log()).unwrap_or_default())?;
+    assert!(count > 50 && states > 5, "{count} transactions, {states} states seen");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_gtid_to_mysql() -> Result<()> {
+    let collations = ("utf8mb4_0900_ai_ci", "utf8mb4_0900_ai_ci");
+    equals_the_serial_result(Case {
+        source: Flavor::MySql,
+        target: Flavor::MySql,
+        gtid: true,
+        collations,
+        image: "FULL",
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_position_to_mariadb() -> Result<()> {
+    let collations = ("utf8mb4_unicode_ci", "utf8mb4_unicode_ci");
+    let (source, target) = (Flavor::MariaDb, Flavor::MariaDb);
+    equals_the_serial_result(Case { source, target, gtid: false, collations, image: "FULL" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_gtid_with_minimal_images() -> Result<()> {
+    let collations = ("utf8mb4_general_ci", "utf8mb4_general_ci");
+    let (source, target) = (Flavor::MySql, Flavor::MariaDb);
+    equals_the_serial_result(Case { source, target, gtid: true, collations, image: "MINIMAL" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_gtid_to_mariadb() -> Result<()> {
+    let collations = ("utf8mb4_0900_ai_ci", "utf8mb4_uca1400_nopad_ai_ci");
+    equals_the_serial_result(Case {
+        source: Flavor::MySql,
+        target: Flavor::MariaDb,
+        gtid: true,
+        collations,
+        image: "FULL",
+    })
+    .await
+}
+
+/// The same with other histories, until one of them shows it.
+#[cfg(feature = "test-switches")]
+async fn noticed(broken: &'static str) -> Result<()> {
+    for seed in 1..=HISTORIES {
+        if let Some(what) = result_of(broken, seed).await? {
+            println!("history {seed}: {what}");
+            return Ok(());
+        }
+    }
+    bail!("nobody noticed {broken} in {HISTORIES} histories")
+}
+
+/// What a worker whose tokens are broken, or not, makes of a backlog: the error that stopped it or the difference.
+async fn result_of(broken: &'static str, seed: u64) -> Result<Option<String>> {
+    let collations = ("utf8mb4_unicode_ci", "utf8mb4_unicode_ci");
+    let case =
+        Case { source: Flavor::MariaDb, target: Flavor::MariaDb, gtid: true, collations, image: "FULL" };
+    let mut scene = scene(&case).await?;
+    set_lanes(&mut scene, case.merges(), 8);
+    let history = History::start(&scene.source, seed);
+    wait_until(BROKEN, "a backlog", async || Ok(history.committed.load(Ordering::Relaxed) >= BACKLOG))
+        .await?;
+    history.end().await?;
+    scene.worker().kill9()?;
+    scene.broken = broken;
+    scene.start_worker()?;
+    let leader = scene.leader(1).await?;
+    leader.assign(scene.bound(1, MetaStage::MetaNone)).await?;
+    let mut reports = leader.reports.clone();
+    let failed =
+        reports.wait_for(|r| r.sources.iter().flat_map(|s| &s.subtasks).any(|s| !s.errors.is_empty()));
+    tokio::select! {
+        report = failed => {
+            let report = report?;
+            let errors = report.sources.iter().flat_map(|s| &s.subtasks).flat_map(|s| &s.errors);
+            let text: Vec<&str> = errors.map(|e| e.message.as_str()).collect();
+            return Ok(Some(text.join("\n")));
+        }
+        done = scene.caught_up() => done?,
+    }
+    let running = |s: &dm_proto::worker::SubtaskReport| s.stage() == Stage::Running;
+    leader.until("it runs", Duration::from_secs(10), running).await?;
+    Ok(compare(&scene, case.merges()).await.err().map(|e| e.to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_backlog_with_whole_tokens_is_applied() -> Result<()> {
+    assert_eq!(result_of("", 1).await?, None);
+    Ok(())
+}
+
+#[cfg(feature = "test-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_blind_to_secondary_keys_are_noticed() -> Result<()> {
+    noticed("tokens_primary_only").await
+}
+
+#[cfg(feature = "test-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_bytes_are_noticed() -> Result<()> {
+    noticed("tokens_bytes").await
+}
