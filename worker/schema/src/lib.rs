@@ -32,6 +32,7 @@ pub use filter::{
 };
 pub use model::{
     Column, ColumnType, ForeignKey, Generated, Key, KeyPart, ModelError, TableDefaults, TableModel, TypeKind,
+    create_from_events,
 };
 pub use name::TableName;
 pub use quote::{quote_identifier, quote_string};

@@ -2,10 +2,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use dm_proto::worker::MetaStage;
+use dm_proto::worker::{CheckRequest, MetaStage};
 use dm_tests::{DatabaseOptions, Flavor};
 
-use crate::scene::{Scene, same};
+use crate::{
+    leader::check,
+    scene::{Scene, same},
+};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -120,6 +123,26 @@ async fn a_default_that_is_not_plain_stops() -> Result<()> {
     let mut scene = scene;
     scene.mark_start().await?;
     stops(scene, &["INSERT INTO shop.f (id) VALUES (1)"], "e").await
+}
+
+/// The pre-check warns, and fails where tables have another name at the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pre_check_says_what_images_cost() -> Result<()> {
+    let mut scene = scene(Flavor::MariaDb, "NOBLOB", true).await?;
+    let route = "routes:\n  r:\n    schema-pattern: shop\n    target-schema: other\n";
+    for (instance, sections, state) in [("", "", "warning"), ("    route-rules: [r]\n", route, "failure")] {
+        scene.with_rules(instance, sections);
+        let request = CheckRequest {
+            source_id: "s1".to_owned(),
+            source_config: scene.source_config(),
+            task_config: scene.task_config(),
+        };
+        let answer = check(&scene.address, request).await?;
+        let item = answer.items.iter().find(|i| i.name == "binlog_row_image").unwrap();
+        assert_eq!(item.state, state, "{item:?}");
+        assert!(item.message.contains("NOBLOB"), "{item:?}");
+    }
+    Ok(())
 }
 
 /// Only the whole row says which shard's row is meant.

@@ -16,6 +16,7 @@ mod leader;
 mod load;
 mod matrix;
 mod matrix_tables;
+mod metadata;
 mod misses;
 mod operators;
 mod random;

@@ -9,6 +9,7 @@ mod create;
 mod error;
 mod key;
 mod key_parser;
+mod logged;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,5 +20,6 @@ mod verify;
 pub use column::{Column, Generated};
 pub use error::ModelError;
 pub use key::{ForeignKey, Key, KeyPart};
+pub use logged::create_from_events;
 pub use table::{TableDefaults, TableModel};
 pub use types::{ColumnType, TypeKind};

@@ -6,7 +6,7 @@ use super::column::Column;
 use super::error::ModelError;
 use super::table::TableModel;
 use super::types::TypeKind;
-use crate::charset::char_bytes;
+use crate::charset::{char_bytes, is_wide};
 
 impl TableModel {
     /// Compares the model with a TABLE_MAP: number of columns, their types and NULL bits, and, where the source logs
@@ -63,7 +63,24 @@ fn difference(column: &Column, meta: &ColumnMeta) -> Option<String> {
     {
         return Some(format!("named {:?}", String::from_utf8_lossy(name)));
     }
+    if let Some(labels) = &meta.labels
+        && !same_labels(column, labels)
+    {
+        let labels: Vec<_> = labels.iter().map(|l| String::from_utf8_lossy(l)).collect();
+        return Some(format!("members {labels:?}, known are {:?}", column.ty.labels));
+    }
     None
+}
+
+/// Members of ENUM and SET; of those that are logged in another charset than Unicode only the ASCII ones tell something.
+fn same_labels(column: &Column, logged: &[Box<[u8]>]) -> bool {
+    let known = &column.ty.labels;
+    let trimmed = |label: &[u8]| label.trim_ascii_end().to_vec();
+    let wide = column.charset.as_deref().is_some_and(is_wide);
+    known.len() == logged.len()
+        && known.iter().zip(logged).all(|(known, logged)| {
+            wide || !(known.is_ascii() && logged.is_ascii()) || trimmed(known.as_bytes()) == trimmed(logged)
+        })
 }
 
 /// Bytes of a string as logged and as known, where they differ: the definition is of another time. It matters because

@@ -8,7 +8,7 @@ use dm_binlog::{ColumnHint, TableMap};
 use dm_proto::error::{Code, Scope};
 use dm_schema::{
     RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason, TypeKind,
-    WriteError,
+    WriteError, create_from_events,
 };
 
 use super::{
@@ -237,6 +237,19 @@ impl Tables {
                 }
                 Err(error) => misfit = Some(misfit.unwrap_or(error)),
             }
+        }
+        // Nobody has it any more as it was here, but the events may say it themselves.
+        if let Some(create) = create_from_events(map, super::text::charset_of) {
+            let stored = StoredTable {
+                schema: name.schema.clone(),
+                table: name.table.clone(),
+                create,
+                ..StoredTable::default()
+            };
+            let model = stored.model()?;
+            model.verify_against(map).map_err(|error| mismatch(name, at, &error))?;
+            self.store(stored);
+            return Ok(model);
         }
         Err(match misfit {
             Some(error) => mismatch(name, at, &error),
