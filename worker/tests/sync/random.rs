@@ -11,20 +11,20 @@ use std::{
 use anyhow::{Context, Result, bail};
 use dm_proto::worker::{MetaStage, Stage};
 use dm_tests::{DatabaseOptions, Flavor, Flush, wait_until};
-use mysql_async::prelude::Queryable;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{
-    history::{History, SAME, create},
-    leader::Leader,
-    scene::{CLUSTER, Scene, rows},
+    history::History,
+    history_tables::{SAME, create},
+    scene::{Scene, rows},
+    troubles::{Owners, set_lanes, trouble},
     witness::Witness,
 };
 
 /// Transactions of a history that proves that a broken promise is noticed.
-const BACKLOG: u64 = 1200;
+const BACKLOG: u64 = 2000;
 #[cfg(feature = "test-switches")]
-const HISTORIES: u64 = 6;
+const HISTORIES: u64 = 15;
 const BROKEN: Duration = Duration::from_secs(60);
 
 struct Case {
@@ -57,19 +57,6 @@ async fn scene(case: &Case) -> Result<Scene> {
     Ok(scene)
 }
 
-fn set_lanes(scene: &mut Scene, merges: bool, lanes: u32) {
-    let route = if merges { "    route-rules: [merge]\n" } else { "" };
-    let routes = if merges {
-        "routes:\n  merge:\n    schema-pattern: d\n    table-pattern: s*\n    target-schema: d\n    target-table: m\n"
-    } else {
-        ""
-    };
-    scene.with_rules(
-        &format!("{route}    syncer-config-name: s\n"),
-        &format!("{routes}syncers:\n  s:\n    worker-count: {lanes}\n    strict: true\n"),
-    );
-}
-
 /// Fails with the first difference.
 async fn compare(scene: &Scene, merges: bool) -> Result<()> {
     let whole = |table: &str| format!("SELECT * FROM d.{table}");
@@ -89,94 +76,6 @@ async fn compare(scene: &Scene, merges: bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// One owner after the other.
-struct Owners {
-    term: u64,
-    leader: Option<Leader>,
-}
-
-impl Owners {
-    /// A new binding of the first worker process.
-    async fn bind(&mut self, scene: &Scene) -> Result<()> {
-        self.term += 1;
-        self.leader = None;
-        let leader = scene.leader(self.term).await?;
-        leader.assign(scene.bound(self.term, MetaStage::MetaCreated)).await?;
-        self.leader = Some(leader);
-        Ok(())
-    }
-
-    /// Another process takes over while this one still writes.
-    async fn bind_second(&mut self, scene: &mut Scene) -> Result<()> {
-        self.term += 1;
-        let address = scene.start_second()?;
-        let second = Leader::open(&address, "w2", CLUSTER, self.term).await?;
-        second.assign(scene.bound(self.term, MetaStage::MetaCreated)).await?;
-        second
-            .until("the second owner works", Duration::from_secs(60), |s| {
-                s.sync.as_ref().is_some_and(|p| p.transactions > 5)
-            })
-            .await?;
-        self.leader = Some(second);
-        Ok(())
-    }
-}
-
-async fn kill_sessions(scene: &Scene) -> Result<()> {
-    let mut conn = scene.target.conn().await?;
-    let sql = "SELECT id FROM information_schema.processlist WHERE user = 'root' AND id <> CONNECTION_ID()";
-    let ids: Vec<u64> = conn.query(sql).await?;
-    for id in ids {
-        match conn.query_drop(format!("KILL {id}")).await {
-            // It has ended by itself.
-            Err(mysql_async::Error::Server(e)) if e.code == 1094 => {}
-            other => other?,
-        }
-    }
-    Ok(conn.disconnect().await?)
-}
-
-/// One trouble; what it was.
-async fn trouble(
-    scene: &mut Scene,
-    merges: bool,
-    owners: &mut Owners,
-    random: &mut StdRng,
-) -> Result<&'static str> {
-    Ok(match random.random_range(0..6) {
-        0 | 1 => {
-            scene.worker().kill9()?;
-            scene.start_worker()?;
-            set_lanes(scene, merges, random.random_range(1..=8));
-            owners.bind(scene).await?;
-            "the worker was killed"
-        }
-        2 => {
-            set_lanes(scene, merges, random.random_range(1..=8));
-            owners.bind(scene).await?;
-            "it took over from itself"
-        }
-        3 => {
-            owners.bind_second(scene).await?;
-            scene.kill_second()?;
-            // The first one was fenced off, or is about to be.
-            scene.worker().kill9()?;
-            scene.start_worker()?;
-            owners.bind(scene).await?;
-            "a second worker took over"
-        }
-        4 => {
-            kill_sessions(scene).await?;
-            "its sessions were killed"
-        }
-        _ => {
-            scene.target.kill9()?;
-            scene.target.restart().await?;
-            "the target lost commits"
-        }
-    })
 }
 
 async fn equals_the_serial_result(case: Case) -> Result<()> {
@@ -294,7 +193,7 @@ async fn result_of(broken: &'static str, seed: u64) -> Result<Option<String>> {
         report = failed => {
             let report = report?;
             let errors = report.sources.iter().flat_map(|s| &s.subtasks).flat_map(|s| &s.errors);
-            let text: Vec<&str> = errors.map(|e| e.message.as_str()).collect();
+            let text: Vec<String> = errors.map(|e| format!("{}: {}", e.message, e.raw_cause)).collect();
             return Ok(Some(text.join("\n")));
         }
         done = scene.caught_up() => done?,
