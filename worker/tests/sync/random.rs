@@ -164,6 +164,8 @@ async fn noticed(broken: &'static str) -> Result<()> {
     for seed in 1..=HISTORIES {
         if let Some(what) = result_of(broken, seed).await? {
             println!("history {seed}: {what}");
+            // A duplicate, or a target that differs.
+            assert!(what.contains("Error 1062") || what.contains("rows instead of"), "{what}");
             return Ok(());
         }
     }
