@@ -219,11 +219,6 @@ impl SyncerYaml {
                 return Err(Code::SafeModeContradiction.error(message));
             }
         }
-        if safe_mode {
-            warnings.push(
-                "`safe-mode` of a syncer block has no effect: nothing is ever applied twice".to_owned(),
-            );
-        }
         let unused = [
             ("meta-file", filled(self.meta_file).is_some()),
             ("max-retry", self.max_retry.is_some_and(|n| n != 0)),

@@ -437,6 +437,9 @@ codes! {
     XaUndecided 51031 "sync-unit" Upstream High NeedsPerson,
         "An XA transaction can't be held until it is decided, or its rows were prepared before the task began.",
         "Please commit or roll back prepared XA transactions at the source (`XA RECOVER` lists them), then execute `resume-task`.";
+    ReplayNotPossible 51023 "sync-unit" Downstream High NeedsPerson,
+        "A change may have been applied before, and applying it again would make a difference.",
+        "Please let the former owner of the task (DM) go on and stop it with `stop-task` once it runs, so that its checkpoint is exact, then start again with `--remove-meta`; or exclude the table with block-allow-list, or load it anew.";
 }
 
 #[cfg(test)]

@@ -40,5 +40,6 @@ pub async fn start_point(
         source_identity: context.identity.text(),
         position_proof: proof,
         schemas: stored.encode(),
+        windows: String::new(),
     })
 }

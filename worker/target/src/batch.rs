@@ -117,15 +117,15 @@ impl Batch {
     }
 
     /// Lets `write` append the text of one statement, which saves a copy; it gives the number of rows that the statement
-    /// must match and whether a miss and a warning refuse the packet. `txns` are the first and the last
+    /// must match (`None`: any) and whether a miss and a warning refuse the packet. `txns` are the first and the last
     /// transaction whose changes it carries, as indices into [`Batch::txns`].
     pub fn write_statement(
         &mut self,
         txns: (usize, usize),
-        write: impl FnOnce(&mut Vec<u8>) -> (u64, bool, bool),
+        write: impl FnOnce(&mut Vec<u8>) -> (Option<u64>, bool, bool),
     ) {
         let (expected, strict, no_warnings) = write(&mut self.sql);
-        let (end, expected) = (self.sql.len(), Some(expected));
+        let end = self.sql.len();
         self.statements.push(Statement { end, expected, strict, no_warnings, txns });
     }
 

@@ -20,6 +20,8 @@ pub struct CheckpointRow {
     pub position_proof: String,
     /// Table schemas as the caller stored them.
     pub schemas: Vec<u8>,
+    /// What may have been applied before the start, as the caller stored it.
+    pub windows: String,
 }
 
 /// Where to go on, read from the target's own rows.
@@ -62,6 +64,8 @@ pub struct StartPoint {
     pub position_proof: String,
     /// Table schemas at the start.
     pub schemas: Vec<u8>,
+    /// What may have been applied before; empty: nothing.
+    pub windows: String,
 }
 
 /// What a checkpoint changes beside the executed set; None leaves the stored value.

@@ -100,16 +100,18 @@ pub(crate) async fn checkpoint(
     names: &Names,
 ) -> Result<Option<CheckpointRow>, TargetError> {
     let query = format!(
-        "SELECT `generation`, `executed`, `source_identity`, `position_proof`, `table_schemas` FROM {} \
+        "SELECT `generation`, `executed`, `source_identity`, `position_proof`, `table_schemas`, `windows` FROM {} \
          WHERE `source_id` = {} AND `stream` = {MAIN_STREAM}",
         names.checkpoint,
         text_string(&spec.source_id)
     );
-    let row: Option<(u64, String, String, String, Vec<u8>)> =
+    let row: Option<(u64, String, String, String, Vec<u8>, String)> =
         link.first(&query, spec.limits.packet).await.map_err(missing_table)?;
-    let Some((generation, executed, source_identity, position_proof, schemas)) = row else { return Ok(None) };
+    let Some((generation, executed, source_identity, position_proof, schemas, windows)) = row else {
+        return Ok(None);
+    };
     let executed = parse_set(spec.mode, generation, &executed)?;
-    Ok(Some(CheckpointRow { executed, generation, source_identity, position_proof, schemas }))
+    Ok(Some(CheckpointRow { executed, generation, source_identity, position_proof, schemas, windows }))
 }
 
 pub(crate) async fn ddl_records(

@@ -56,7 +56,9 @@ impl Shared {
         literal::text(&mut checkpoint, &start.position_proof);
         checkpoint.extend_from_slice(b", ");
         literal::blob(&mut checkpoint, &start.schemas);
-        checkpoint.extend_from_slice(b", '')");
+        checkpoint.extend_from_slice(b", ");
+        literal::text(&mut checkpoint, &start.windows);
+        checkpoint.push(b')');
         let clear = format!(
             "UPDATE {} SET `generation` = {generation}, `low` = '', `done` = IF(`lane` = {SPINE_LANE}, {}, '') \
              WHERE `source_id` = {source} AND `stream` = {MAIN_STREAM}",

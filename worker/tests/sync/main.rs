@@ -22,6 +22,7 @@ mod misses;
 mod operators;
 mod random;
 mod refuse;
+mod safe_mode;
 mod scene;
 mod source;
 mod stream;

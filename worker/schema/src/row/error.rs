@@ -35,6 +35,22 @@ pub enum WriteError {
         /// The column.
         column: String,
     },
+    /// A row would be replaced that has a column of which the source knows nothing.
+    #[error("target table {table} has a column {column} of its own, whose value a REPLACE would lose")]
+    TargetColumnOnly {
+        /// Target table, quoted.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A change that may have been carried out before, in rows of other tables too.
+    #[error(
+        "a key of {table} changes to which foreign keys with rules may refer, and the rules can't be carried out again"
+    )]
+    CascadingKey {
+        /// Target table, quoted.
+        table: String,
+    },
     /// A value that no strict session accepts, or that does not fit the column's type.
     #[error("a value of {table}, column {column}, cannot be written: {what}")]
     Value {

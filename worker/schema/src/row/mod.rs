@@ -10,6 +10,7 @@ mod load;
 mod pieces;
 mod plan;
 mod predicate;
+mod safe;
 mod statement;
 #[cfg(test)]
 mod tests;

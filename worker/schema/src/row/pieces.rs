@@ -45,8 +45,10 @@ pub struct RowPieces {
     pub(super) changes: usize,
     /// It has to be a statement of its own.
     pub(super) alone: bool,
+    /// It may have been carried out before.
+    pub(super) again: bool,
     /// Text that it takes in a statement for several rows, at most.
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Pieces {
@@ -135,7 +137,8 @@ impl RowPieces {
 
     /// Both can be rows of one statement, their tables being the same.
     pub fn merges_with(&self, other: &Self, pieces: &Pieces) -> bool {
-        !self.alone && !other.alone && self.kind == other.kind && self.same_columns(other, pieces)
+        let like = self.kind == other.kind && self.again == other.again;
+        !self.alone && !other.alone && like && self.same_columns(other, pieces)
     }
 
     fn same_columns(&self, other: &Self, pieces: &Pieces) -> bool {
@@ -146,7 +149,12 @@ impl RowPieces {
     /// between them touched a key of this row.
     #[must_use]
     pub fn then(&self, next: &Self, pieces: &mut Pieces) -> Option<Self> {
-        if self.alone || next.alone || pieces.get(self.key) != pieces.get(next.key) {
+        if self.alone
+            || next.alone
+            || self.again
+            || next.again
+            || pieces.get(self.key) != pieces.get(next.key)
+        {
             return None;
         }
         match (self.kind, next.kind) {
@@ -262,6 +270,7 @@ impl RowWriter {
             changed,
             changes,
             alone: self.stands_alone(kind, before, after),
+            again: false,
             bytes: out.text.len() - begin + repeated + 32,
         })
     }

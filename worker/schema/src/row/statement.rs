@@ -26,7 +26,8 @@ impl RowWriter {
     /// them changes, which comes to the same where the rows are as the source had them.
     pub fn statement(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces]) -> Expect {
         let rows = changes.len() as u64;
-        let expect = Expect { rows, keyless: self.is_keyless(), no_warnings: self.no_warnings };
+        let any = changes.first().is_some_and(|c| c.again);
+        let expect = Expect { rows, any, keyless: self.is_keyless(), no_warnings: self.no_warnings };
         match changes {
             [] => {}
             [first, ..] if first.kind == RowKind::Insert => {
@@ -49,6 +50,7 @@ impl RowWriter {
 
     fn inserts(&self, out: &mut Vec<u8>, pieces: &Pieces, changes: &[RowPieces], first: &RowPieces) {
         let included = pieces.get(first.included);
+        out.extend_from_slice(if first.again { b"REPLACE INTO " } else { b"INSERT INTO " });
         self.begin_insert(out, |i| has(included, i));
         for (n, change) in changes.iter().enumerate() {
             out.extend_from_slice(if n == 0 { b"(" } else { b",(" });

@@ -300,3 +300,43 @@ fn secondary_keys_need_full_images() {
     w.tokens(RowChange::Delete { before: &image }, &mut out).unwrap();
     assert_eq!(out.len(), 1);
 }
+
+#[test]
+fn statements_that_may_be_run_again() {
+    let w = writer("CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, a INT, KEY (a))");
+    let row = |id, u, a| [Some(Value::Int(id)), Some(Value::Int(u)), Some(Value::Int(a))];
+    let (one, two) = (row(1, 1, 1), row(2, 2, 2));
+    let mut pieces = Pieces::default();
+    let mut again = |change| w.again(&mut pieces, change);
+    let (first, second) = (
+        again(RowChange::Insert { after: &one }).unwrap(),
+        again(RowChange::Insert { after: &two }).unwrap(),
+    );
+    let gone = again(RowChange::Delete { before: &one }).unwrap();
+    let plain = w.pieces(&mut pieces, RowChange::Insert { after: &one }).unwrap();
+    let mut out = Vec::new();
+    assert!(w.statement(&mut out, &pieces, &[first, second]).any);
+    assert_eq!(text(out), "REPLACE INTO `x`.`y` (`id`,`u`,`a`) VALUES (1,1,1),(2,2,2)");
+    let mut out = Vec::new();
+    assert!(w.statement(&mut out, &pieces, &[gone]).any);
+    assert!(!w.statement(&mut out, &pieces, &[plain]).any && !plain.merges_with(&first, &pieces));
+    assert!(w.same_unique_keys(&one, &row(1, 1, 9)) && !w.same_keys(&one, &row(1, 1, 9)));
+    assert!(w.same_keys(&one, &one));
+    assert!(!w.same_unique_keys(&one, &row(1, 9, 1)), "a secondary unique key counts");
+    // What an image leaves out is not known.
+    let cut = [Some(Value::Int(1)), None, Some(Value::Int(1))];
+    assert!(!w.same_unique_keys(&cut, &cut));
+    let refused = w.again(&mut pieces, RowChange::Insert { after: &cut });
+    assert!(matches!(refused, Err(WriteError::ImageNotFull { .. })));
+    // Nothing is known of an expression either.
+    let w = writer("CREATE TABLE t (id INT PRIMARY KEY, u INT, a INT, UNIQUE ((u + 1)))");
+    assert!(!w.same_unique_keys(&one, &one));
+    // A column of the target's own would lose its value.
+    let (source, target) = (
+        model("CREATE TABLE t (id INT PRIMARY KEY)"),
+        model("CREATE TABLE t (id INT PRIMARY KEY, own INT, g INT AS (id) STORED)"),
+    );
+    let w = RowWriter::new(&source, &target, RowWriterOptions::default()).unwrap();
+    let refused = w.again(&mut pieces, RowChange::Insert { after: &[Some(Value::Int(1))] });
+    assert!(matches!(refused, Err(WriteError::TargetColumnOnly { .. })));
+}

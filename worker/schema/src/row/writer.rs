@@ -7,6 +7,7 @@ use super::error::WriteError;
 use super::literal::push_value;
 use super::pieces::Pieces;
 use super::plan::{ColumnPlan, plans, warnings_count};
+use super::safe::Safe;
 use super::tokens::{TableTokenReason, TokenMode, Tokens};
 use crate::model::TableModel;
 use crate::name::TableName;
@@ -46,6 +47,8 @@ pub struct Expect {
     pub keyless: bool,
     /// A warning means that a value was cut: it must stop the task.
     pub no_warnings: bool,
+    /// How many rows are found says nothing: the change may have been applied before.
+    pub any: bool,
 }
 
 /// Choices per table.
@@ -74,6 +77,7 @@ pub struct RowWriter {
     pub(super) whole_row: bool,
     pub(super) no_warnings: bool,
     tokens: Tokens,
+    pub(super) safe: Safe,
 }
 
 impl RowWriter {
@@ -98,6 +102,7 @@ impl RowWriter {
         let identity = identity.map(|(_, columns)| columns);
         Ok(RowWriter {
             no_warnings: warnings_count(&columns),
+            safe: Safe::of(source, target),
             name: target.name.clone(),
             table: target.name.quoted().into_bytes(),
             columns,
@@ -187,9 +192,8 @@ impl RowWriter {
         Ok(self.statement(out, &pieces, &[change]))
     }
 
-    /// `INSERT INTO t (columns) VALUES `.
+    /// `t (columns) VALUES `.
     pub(super) fn begin_insert(&self, out: &mut Vec<u8>, included: impl Fn(usize) -> bool) {
-        out.extend_from_slice(b"INSERT INTO ");
         out.extend_from_slice(&self.table);
         out.extend_from_slice(b" (");
         let mut comma = false;
@@ -220,6 +224,11 @@ impl RowWriter {
             });
         }
         Ok(push_value(out, plan, value)?)
+    }
+
+    /// A column that is written and that the image leaves out.
+    pub(super) fn lacks(&self, image: RowImage<'_, '_>) -> Option<usize> {
+        self.columns.iter().zip(image).position(|(plan, value)| !plan.generated && value.is_none())
     }
 
     pub(super) fn not_full(&self, column: usize) -> WriteError {

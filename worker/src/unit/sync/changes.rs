@@ -6,7 +6,7 @@ use dm_proto::error::Code;
 use dm_schema::{Pieces, RowChange, RowKind, RowPieces, WriteError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{reader::damaged, spool::Passed, tables::Table};
+use super::{reader::damaged, safe_mode::Replay, spool::Passed, tables::Table};
 use crate::failure::Failure;
 
 /// One row change.
@@ -30,6 +30,8 @@ pub struct Changes {
     pub(super) extra_tokens: Vec<u64>,
     pub(super) rows: u64,
     bytes: usize,
+    /// Whether they may have been applied before.
+    pub(super) replay: Replay,
     /// Row changes seen, before filters, and a checksum over what they were: they name a part.
     pub ordinal: u64,
     pub checksum: u64,
@@ -75,6 +77,7 @@ impl Changes {
 
     /// Writes an event's rows.
     pub fn write(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<u64, Failure> {
+        self.may_replay(rows.kind, table)?;
         let before = self.rows;
         self.changes(rows, table).map_err(|error| failed(table, error))?;
         let count = self.rows - before;
@@ -96,6 +99,7 @@ impl Changes {
         Ok(())
     }
 
+    /// Takes one row change; `cascades`: the source has carried out foreign keys' rules with it.
     pub(super) fn change(
         &mut self,
         change: RowChange<'_, '_>,
@@ -105,17 +109,24 @@ impl Changes {
         // Not at the end of the others: a token of the change before would be left out.
         self.own_tokens.clear();
         table.writer.tokens(change, &mut self.own_tokens)?;
-        let pieces = table.writer.pieces(&mut self.pieces, change)?;
-        self.tokens.extend_from_slice(&self.own_tokens);
-        self.bytes += pieces.bytes() + STATEMENT_BYTES;
         self.rows += 1;
+        if self.replays(table) {
+            return self.again(change, table, cascades);
+        }
+        let pieces = table.writer.pieces(&mut self.pieces, change)?;
+        self.push(table, pieces, cascades);
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, table: &Arc<Table>, change: RowPieces, cascades: bool) {
+        self.tokens.extend_from_slice(&self.own_tokens);
+        self.bytes += change.bytes() + STATEMENT_BYTES;
         self.written.push(Written {
             table: Arc::clone(table),
-            change: pieces,
+            change,
             tokens: self.own_tokens.len(),
-            cascades: cascades && pieces.kind != RowKind::Insert,
+            cascades: cascades && change.kind != RowKind::Insert,
         });
-        Ok(())
     }
 
     fn count(&mut self, rows: &RowsEvent<'_>, count: u64) {
@@ -137,6 +148,11 @@ fn failed(table: &Table, error: WriteError) -> Failure {
             Failure::new(Code::RowImageIncomplete, format!("rows of {} are not whole", table.source))
                 .cause(error)
         }
+        WriteError::TargetColumnOnly { .. } | WriteError::CascadingKey { .. } => Failure::new(
+            Code::ReplayNotPossible,
+            format!("changes of {} may have been applied already and can't be applied again", table.source),
+        )
+        .cause(error),
         other => {
             Failure::new(Code::ColumnCountMismatch, format!("a row of {} can't be written", table.source))
                 .cause(other)

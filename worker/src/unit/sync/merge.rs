@@ -185,7 +185,8 @@ impl Merger {
             batch.write_statement(group.txns, |sql| {
                 let expect = group.table.writer.statement(sql, &self.pieces, &changes);
                 // Without a key a miss means that the target differs already: always stop.
-                (expect.rows, expect.keyless || strict, expect.no_warnings)
+                let rows = (!expect.any).then_some(expect.rows);
+                (rows, rows.is_some() && (expect.keyless || strict), expect.no_warnings)
             });
         }
         if checks != usual {

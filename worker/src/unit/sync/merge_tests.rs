@@ -24,6 +24,8 @@ fn tables() -> Vec<Arc<Table>> {
             writer: RowWriter::new(&model, &model, RowWriterOptions { merged }).unwrap(),
             cascades: false,
             checked: false,
+            joined: false,
+            noted: Default::default(),
         })
     };
     vec![table("a", false), table("b", true)]

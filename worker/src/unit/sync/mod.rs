@@ -24,6 +24,7 @@ mod payload;
 mod pipeline;
 mod proof;
 mod reader;
+mod safe_mode;
 mod schema_keeper;
 mod source_gtids;
 mod spool;
@@ -43,6 +44,7 @@ mod xid;
 
 pub use edit::edit_definition;
 pub use proof::SourceProof;
+pub use safe_mode::Window;
 pub use spool_room::{MEMORY_BYTES, SpoolRoom};
 pub use stats::{Place, SyncStats};
 pub use stored_tables::StoredTables;

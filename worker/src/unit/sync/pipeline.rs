@@ -16,6 +16,7 @@ use super::{
     operators::{Operators, Recent, replaces_event, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
+    safe_mode::SafeMode,
     schema_keeper::SchemaKeeper,
     spool::Held,
     spool_room::SpoolRoom,
@@ -70,6 +71,7 @@ pub struct Pipeline<'a> {
     by_position: bool,
     pub(super) operators: Operators,
     recent: &'a Recent,
+    safe_mode: SafeMode,
 }
 
 impl<'a> Pipeline<'a> {
@@ -125,6 +127,7 @@ impl<'a> Pipeline<'a> {
             generation: start.generation,
             identity: context.identity.text(),
             dialect: Dialect::between(flavor, resume.target_flavor),
+            safe_mode: start.safe_mode,
         })
     }
 
@@ -373,6 +376,7 @@ impl<'a> Pipeline<'a> {
     /// Rows into the batch; a large transaction leaves in parts.
     pub(super) async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
         let mut changes = Changes::default();
+        changes.replay = self.safe_mode.of(transaction);
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
         let now = self.row_decoder.checksum();

@@ -15,6 +15,7 @@ use super::{
     operators::{Operators, find, gave, stopped},
     proof::SourceProof,
     reader::{connect_binlog, damaged, gtid_start, next_event, position_start},
+    safe_mode::{SafeMode, Window},
     source_gtids::SourceGtids,
     stats::Place,
     stored_tables::StoredTables,
@@ -38,6 +39,8 @@ pub struct Start {
     /// What the source had when it was followed before.
     pub proof: Option<SourceProof>,
     pub generation: u64,
+    /// Says what may have been applied before the stream began.
+    pub safe_mode: SafeMode,
 }
 
 /// Reads the target's rows and asks the source.
@@ -93,7 +96,8 @@ pub async fn prepare(
             return Err(Failure::new(Code::CheckpointBroken, "the checkpoint has no position to start from"));
         }
     };
-    Ok(Start { at, executed, done_ddl, tables, proof, generation: resume.generation })
+    let safe_mode = SafeMode::new(context, Window::parse(&checkpoint.windows)?)?;
+    Ok(Start { at, executed, done_ddl, tables, proof, generation: resume.generation, safe_mode })
 }
 
 /// First start of the main stream, at the position of the task file.
@@ -120,7 +124,15 @@ async fn begin(context: &SubtaskContext, attachment: &Attachment) -> Result<Star
     };
     info!(task = %context.task, source = %context.source_id, start = %executed, generation, "the stream begins at the task's start position");
     let tables = Tables::new(context, StoredTables::default())?;
-    Ok(Start { at, executed, done_ddl: Vec::new(), tables, proof, generation })
+    Ok(Start {
+        at,
+        executed,
+        done_ddl: Vec::new(),
+        tables,
+        proof,
+        generation,
+        safe_mode: SafeMode::new(context, None)?,
+    })
 }
 
 /// The GTID set before a position; a set given by a person counts as it is.

@@ -1,7 +1,7 @@
 //! Which table a row event belongs to, by which definition it is read, and how it is written.
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use dm_binlog::{ColumnHint, TableMap};
@@ -35,6 +35,10 @@ pub struct Table {
     pub cascades: bool,
     /// The sessions check foreign keys anyway.
     pub checked: bool,
+    /// Foreign keys that matter to the order of its changes join it to other tables.
+    pub joined: bool,
+    /// Set once it was said that safe mode can't help it.
+    pub noted: Arc<AtomicBool>,
 }
 
 /// All tables of one subtask.
@@ -141,6 +145,8 @@ impl Tables {
             writer,
             cascades: joined.is_some() && !self.logs_cascades,
             checked: self.checked,
+            joined: joined.is_some(),
+            noted: Arc::default(),
         });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)

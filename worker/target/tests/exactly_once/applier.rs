@@ -109,6 +109,7 @@ pub async fn apply(
             source_identity: "synthetic".to_owned(),
             position_proof: String::new(),
             schemas: b"\x00\xff".to_vec(),
+            windows: String::new(),
         };
         generation = attachment.begin(start).await?;
     }

@@ -18,6 +18,7 @@ pub fn start(spec: &TargetSpec) -> StartPoint {
         source_identity: "synthetic".to_owned(),
         position_proof: String::new(),
         schemas: Vec::new(),
+        windows: String::new(),
     }
 }
 
