@@ -439,7 +439,13 @@ codes! {
         "Please commit or roll back prepared XA transactions at the source (`XA RECOVER` lists them), then execute `resume-task`.";
     ReplayNotPossible 51023 "sync-unit" Downstream High NeedsPerson,
         "A change may have been applied before, and applying it again would make a difference.",
-        "Please let the former owner of the task (DM) go on and stop it with `stop-task` once it runs, so that its checkpoint is exact, then start again with `--remove-meta`; or exclude the table with block-allow-list, or load it anew.";
+        "Please execute `stop-task` here, let DM go on and stop it there with `stop-task` while it runs, so that its checkpoint is exact, then execute `start-task` again; or exclude the table with block-allow-list, or load it anew.";
+    DmCheckpointUnusable 51024 "checkpoint" Downstream High NeedsPerson,
+        "A checkpoint that DM wrote is there and does not say where to begin.",
+        "Please give the source the name that it has there, or let DM finish its load; or start with `--remove-meta` to begin without it.";
+    StartTimeInvalid 51025 "config" Internal Medium NeedsPerson,
+        "`--start-time` is not a time.",
+        "Please give a time such as `2026-11-25 16:45:00`, with `Z` or an offset such as `+02:00` if it is not the source's own.";
 }
 
 #[cfg(test)]

@@ -57,7 +57,6 @@ async fn start(
     check_text: &mut String,
 ) -> Result<Outcome, Problem> {
     let config = TaskConfig::parse(&request.task)?;
-    supported(request)?;
     let of_config: BTreeSet<String> = config.sources().map(str::to_owned).collect();
     let asked: BTreeSet<String> = match request.sources.is_empty() {
         true => of_config.clone(),
@@ -107,18 +106,6 @@ async fn start(
     let rows = wait_for(desk, &task, expected, desk.node.settings.timing.rpc).await?;
     desk.tenure.answered.record(&task, created_at_ms, now_ms());
     Ok(Outcome { result: true, rows, warnings: config.warnings })
-}
-
-/// Options that workers can't honour yet are refused, never ignored.
-fn supported(request: &StartTaskRequest) -> Result<(), Error> {
-    let options = [("--remove-meta", request.remove_meta), ("--start-time", !request.start_time.is_empty())];
-    match options.iter().find(|(_, given)| *given) {
-        Some((option, _)) => {
-            let message = format!("start-task {option} is not supported by this version");
-            Err(Error::new(Code::NotSupportedYet, message))
-        }
-        None => Ok(()),
-    }
 }
 
 /// True when this very start is in force and its answer may have been lost; an error when the task exists otherwise.

@@ -1,8 +1,7 @@
 //! One clear error, nothing half created.
 use dm_proto::{
     pb::{
-        CheckTaskRequest, ListMemberRequest, OperateSourceRequest, SourceOp, StartTaskRequest, TaskOp,
-        TransferSourceRequest,
+        CheckTaskRequest, ListMemberRequest, OperateSourceRequest, SourceOp, TaskOp, TransferSourceRequest,
     },
     worker::{Authority, CheckItem, ProcessError},
 };
@@ -56,15 +55,6 @@ async fn a_worker_of_another_cluster_gets_nothing() {
     cluster.wait_stage("w1", "offline").await;
     assert!(stranger.with(|s| s.assignment.sources.is_empty()));
     assert!(cluster.logs().contains("belongs to another cluster"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn options_that_are_not_there_yet_are_refused() {
-    let cluster = Cluster::start(1).await;
-    let request =
-        StartTaskRequest { task: files::task("t1", &["s1"]), remove_meta: true, ..Default::default() };
-    let answer = cluster.via_follower().await.start_task(request).await.unwrap().into_inner();
-    assert!(!answer.result && answer.msg.contains("--remove-meta is not supported"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

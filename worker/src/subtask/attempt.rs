@@ -6,7 +6,7 @@ use dm_proto::{
     error::{Code, Error},
     worker::{DefinitionRequest, MetaStage, Stage},
 };
-use dm_target::{Attachment, LOAD_STREAM, Resume, TargetError, create_meta};
+use dm_target::{Attachment, LOAD_STREAM, Resume, TargetError, create_meta, remove_meta};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,7 +18,7 @@ use crate::{
     unit::{
         Unit, UnitEnd,
         load::LoadUnit,
-        sync::{SyncUnit, edit_definition},
+        sync::{DmTables, SyncUnit, edit_definition},
         target_failure,
     },
     upstream::{self, SourceIdentity},
@@ -87,16 +87,14 @@ impl Attempt {
     /// Files and the source's identity.
     async fn prepare(&self) -> Result<SubtaskContext, Failure> {
         self.status.set_unit("Check");
-        // Once the meta tables are made for this life of the task, an earlier one's are no longer meant.
-        if self.desired.remove_meta && self.desired.meta != MetaStage::MetaCreated {
-            return Err(not_yet("--remove-meta"));
-        }
-        if !self.desired.start_time.is_empty() {
-            return Err(not_yet("--start-time"));
-        }
         let source = Arc::new(SourceConfig::parse(&self.desired.source_config)?);
         let task = TaskConfig::parse(&self.desired.task_config)?;
         let subtask = Arc::new(subtask_of(&task, &self.source_id)?);
+        if !self.desired.start_time.is_empty() && subtask.task_mode != TaskMode::Incremental {
+            let message = "`--start-time` is a start in the binlog, and this task copies the tables first";
+            return Err(Failure::new(Code::StartTimeInvalid, message)
+                .workaround("Please set `task-mode: incremental`, or start without `--start-time`."));
+        }
         let mut conn = upstream::connect(&source).await?;
         let identity = SourceIdentity::read(&mut conn).await?;
         // Read-only connection: how it is closed changes nothing.
@@ -128,6 +126,10 @@ impl Attempt {
             let mut spec = target_spec(context, self.desired.adopt_meta);
             spec.may_create = true;
             create_meta(&spec).await.map_err(|e| self.target_error(&e))?;
+            // Once the stage is CREATED, an earlier life's rows are no longer meant; a start time overrides them, too.
+            if self.desired.remove_meta || !self.desired.start_time.is_empty() {
+                remove_meta(&spec).await.map_err(|e| self.target_error(&e))?;
+            }
             info!(task = %self.task, source = %self.source_id, "progress tables exist at the target");
             self.wait_for_meta(MetaStage::MetaCreated).await?;
         }
@@ -157,6 +159,14 @@ impl Attempt {
             return Ok(None);
         }
         if resume.checkpoint.is_some() || context.subtask.task_mode == TaskMode::Incremental {
+            return Ok(Some((Box::new(SyncUnit), attachment, resume)));
+        }
+        // DM has loaded it and has synced it up to here.
+        if DmTables::read(context, true).await?.checkpoint.is_some() {
+            if context.subtask.task_mode == TaskMode::Full {
+                let message = "DM has loaded and synced this source in a task of this name; a full copy would load it again";
+                return Err(Failure::new(Code::DmCheckpointUnusable, message));
+            }
             return Ok(Some((Box::new(SyncUnit), attachment, resume)));
         }
         // The main stream has not begun: the load comes first, on its own lanes.
@@ -209,10 +219,6 @@ impl Attempt {
     fn target_error(&self, error: &TargetError) -> Failure {
         target_failure(&self.process, &self.task, &self.source_id, error)
     }
-}
-
-fn not_yet(option: &str) -> Failure {
-    Failure::new(Code::NotSupportedYet, format!("`start-task {option}` is not supported by this version"))
 }
 
 /// This source's part of a task file, with all rules resolved.

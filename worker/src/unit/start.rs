@@ -41,5 +41,6 @@ pub async fn start_point(
         position_proof: proof,
         schemas: stored.encode(),
         windows: String::new(),
+        beside: Vec::new(),
     })
 }

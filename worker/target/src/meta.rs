@@ -2,7 +2,7 @@
 
 use crate::error::TargetError;
 use crate::link::Link;
-use crate::literal::text_string;
+use crate::literal::{ident, text_string};
 use crate::names::{Names, SPINE_LANE};
 use crate::spec::{MAIN_STREAM, TargetSpec};
 
@@ -43,6 +43,7 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
     for statement in &statements {
         link.run(statement.as_bytes(), spec.limits.packet).await?;
     }
+    create_dm_table(spec, &names).await?;
     check_engine(&mut link, spec).await?;
     let found: Option<String> = link
         .first(
@@ -59,6 +60,33 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
         Some(cluster) if cluster == spec.cluster_id || spec.adopt => Ok(()),
         Some(cluster) => Err(TargetError::Foreign { found: cluster, ours: spec.cluster_id.clone() }),
         None => Err(TargetError::MetaMissing { what: "the row of lane -1".to_owned() }),
+    }
+}
+
+/// DM's form of the checkpoint, exactly as DM makes it.
+async fn create_dm_table(spec: &TargetSpec, names: &Names) -> Result<(), TargetError> {
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS {}.{} (id VARCHAR(32) NOT NULL, cp_schema VARCHAR(128) NOT NULL, \
+         cp_table VARCHAR(128) NOT NULL, binlog_name VARCHAR(128), binlog_pos INT UNSIGNED, binlog_gtid TEXT, \
+         exit_safe_binlog_name VARCHAR(128) DEFAULT '', exit_safe_binlog_pos INT UNSIGNED DEFAULT 0, \
+         exit_safe_binlog_gtid TEXT, table_info JSON NOT NULL, is_global BOOLEAN, \
+         create_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, \
+         update_time timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, \
+         UNIQUE KEY uk_id_schema_table (id, cp_schema, cp_table)) ENGINE=InnoDB",
+        names.schema,
+        ident(&format!("{}_syncer_checkpoint", spec.task))
+    );
+    let mut link = Link::open(spec, "meta").await?;
+    let created = link.run(sql.as_bytes(), spec.limits.packet).await;
+    link.close().await;
+    match created {
+        Ok(_) => Ok(()),
+        // sql_require_primary_key: DM could not keep its checkpoint here either.
+        Err(TargetError::Sql { code: 3750, message, .. }) => {
+            tracing::warn!(source = %spec.source_id, task = %spec.task, %message, "the target refuses DM's checkpoint table");
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 

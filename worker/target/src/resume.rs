@@ -66,6 +66,8 @@ pub struct StartPoint {
     pub schemas: Vec<u8>,
     /// What may have been applied before; empty: nothing.
     pub windows: String,
+    /// Statements on other tables of the meta schema, committed together with it.
+    pub beside: Vec<String>,
 }
 
 /// What a checkpoint changes beside the executed set; None leaves the stored value.
@@ -77,6 +79,8 @@ pub struct CheckpointUpdate {
     pub position_proof: Option<String>,
     /// Table schemas.
     pub schemas: Option<Vec<u8>>,
+    /// Statements on other tables of the meta schema that belong to it, committed together with it.
+    pub beside: Vec<String>,
 }
 
 /// Counters of one attachment.

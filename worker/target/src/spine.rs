@@ -102,7 +102,8 @@ impl Shared {
                 state.ddl_done.iter().filter(|(txn, _)| executed.contains(txn)).cloned().collect();
             let nothing_else = update.source_identity.is_none()
                 && update.position_proof.is_none()
-                && update.schemas.is_none();
+                && update.schemas.is_none()
+                && update.beside.is_empty();
             if nothing_else && covered.is_empty() && !state.retire && executed == state.checkpointed {
                 return Ok(());
             }
@@ -133,6 +134,9 @@ impl Shared {
         );
         self.spine_packet(spine, &[], |packet| {
             packet.record_exactly(&sql, 1);
+            for statement in &update.beside {
+                packet.record(statement.as_bytes());
+            }
             for (_, text) in &covered {
                 let txn = literal::text_string(text);
                 packet.record(

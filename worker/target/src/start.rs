@@ -68,6 +68,9 @@ impl Shared {
         self.spine_packet(spine, &[], |packet| {
             packet.record(clear.as_bytes());
             packet.record(&checkpoint);
+            for statement in &start.beside {
+                packet.record(statement.as_bytes());
+            }
             packet.record(
                 format!("DELETE FROM {} WHERE `source_id` = {source} AND `stream` = {MAIN_STREAM}", names.ddl).as_bytes(),
             );

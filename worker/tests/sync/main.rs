@@ -4,6 +4,7 @@
 mod crash;
 mod data;
 mod definitions;
+mod dm_checkpoint;
 mod endure;
 mod events;
 mod feeders;
@@ -25,6 +26,7 @@ mod refuse;
 mod safe_mode;
 mod scene;
 mod source;
+mod start_time;
 mod stream;
 mod switch;
 mod troubles;

@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use dm_proto::worker::{BoundSource, MetaStage, Stage, Subtask};
+use dm_proto::worker::{BoundSource, MetaStage, SourceReport, Stage, Subtask};
 use dm_tests::{Database, DatabaseOptions, Flavor, Program, Running, Scratch, free_port, wait_until};
 use mysql_async::prelude::Queryable;
 
@@ -28,6 +28,8 @@ pub struct Scene {
     mode: &'static str,
     /// Where the worker finds the source, when not at its own port.
     pub source_port: Option<u16>,
+    /// Lines of the source's configuration.
+    pub source_lines: &'static str,
     /// `RAFT_DM_BROKEN` of the worker's next start.
     pub broken: &'static str,
     /// More arguments of the worker's next start.
@@ -61,6 +63,7 @@ impl Scene {
             start: String::new(),
             mode: "incremental",
             source_port: None,
+            source_lines: "",
             broken: "",
             arguments: &[],
         };
@@ -76,16 +79,58 @@ impl Scene {
 
     /// The task begins at the present end of the source's binlog.
     pub async fn mark_start(&mut self) -> Result<()> {
+        let (file, pos) = self.end().await?;
+        self.start = format!("    meta:\n      binlog-name: {file}\n      binlog-pos: {pos}\n");
+        Ok(())
+    }
+
+    /// The task begins at a position of the form `(file, pos)`.
+    pub fn start_at(&mut self, position: &str) -> Result<()> {
+        let inner = position.strip_prefix('(').and_then(|p| p.strip_suffix(')'));
+        let (file, pos) = inner.and_then(|p| p.split_once(", ")).context("no position")?;
+        self.start = format!("    meta:\n      binlog-name: {file}\n      binlog-pos: {pos}\n");
+        Ok(())
+    }
+
+    /// The present end of the source's binlog.
+    pub async fn end(&self) -> Result<(String, u64)> {
         let mut conn = self.source.conn().await?;
         let sql = match self.source.flavor() {
             Flavor::MySql => "SHOW BINARY LOG STATUS",
             Flavor::MariaDb => "SHOW MASTER STATUS",
         };
         let row: mysql_async::Row = conn.query_first(sql).await?.context("no binlog")?;
-        let (file, pos): (String, u64) = (row.get(0).context("file")?, row.get(1).context("pos")?);
-        self.start = format!("    meta:\n      binlog-name: {file}\n      binlog-pos: {pos}\n");
         conn.disconnect().await?;
-        Ok(())
+        Ok((row.get(0).context("file")?, row.get(1).context("pos")?))
+    }
+
+    /// Everything in the source's binlog by GTID.
+    pub async fn gtids(&self) -> Result<String> {
+        let sql = match self.source.flavor() {
+            Flavor::MySql => "SELECT @@gtid_executed",
+            Flavor::MariaDb => "SELECT @@gtid_binlog_pos",
+        };
+        let mut conn = self.source.conn().await?;
+        let set: String = conn.query_first(sql).await?.context("no GTIDs")?;
+        conn.disconnect().await?;
+        Ok(set.replace('\n', ""))
+    }
+
+    /// The first start of the task's next life, as `start-task` makes it.
+    pub async fn start_anew(
+        &self,
+        leader: &Leader,
+        epoch: u64,
+        with: impl FnOnce(&mut Subtask),
+    ) -> Result<()> {
+        leader.assign(Vec::new()).await?;
+        let mut reports = leader.reports.clone();
+        let ended = |s: &SourceReport| s.subtasks.iter().all(|t| t.stage() == Stage::Stopped);
+        let gone = reports.wait_for(|r| r.sources.iter().all(ended));
+        tokio::time::timeout(CAUGHT_UP, gone).await.context("the task does not end")??;
+        let mut sources = self.bound(epoch, MetaStage::MetaNone);
+        with(&mut sources[0].subtasks[0]);
+        leader.assign(sources).await
     }
 
     /// The task copies the tables first.
@@ -144,9 +189,10 @@ impl Scene {
 
     pub fn source_config(&self) -> String {
         format!(
-            "source-id: s1\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: {}\n",
+            "source-id: s1\nfrom:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  password: {}\n{}",
             self.source_port.unwrap_or_else(|| self.source.port()),
-            self.source.root_password()
+            self.source.root_password(),
+            self.source_lines,
         )
     }
 

@@ -179,10 +179,12 @@ impl Load<'_> {
             let was_ours = before.is_none_or(|n| {
                 n.targets.iter().all(|t| t.may_empty || t.schema != target.schema || t.table != target.table)
             });
-            let may_empty = was_ours
-                && self.context.others.is_empty()
-                && plan.feeders(target) == 1
-                && is_empty(&mut conn, &target.quoted()).await?;
+            let alone = self.context.others.is_empty() && plan.feeders(target) == 1;
+            let empty = is_empty(&mut conn, &target.quoted()).await?;
+            if alone && !empty && table.model.identity_key().is_none() {
+                return Err(not_twice(target));
+            }
+            let may_empty = was_ours && alone && empty;
             note.targets.push(NotedTarget {
                 schema: target.schema.clone(),
                 table: target.table.clone(),
@@ -210,6 +212,18 @@ impl Load<'_> {
     fn target(&self, error: &dm_target::TargetError) -> Failure {
         target_failure(&self.context.process, &self.context.task, &self.context.source_id, error)
     }
+}
+
+/// A key refuses rows that are there already; without one they would come twice, unseen.
+fn not_twice(target: &dm_schema::TableName) -> Failure {
+    Failure::new(
+        Code::LoadFailed,
+        format!("{target} has rows at the target and no key: those copied now could not be told from them"),
+    )
+    .scope(Scope::Downstream)
+    .workaround(format!(
+        "Please empty {target} at the target if it holds an earlier copy, then execute `resume-task`."
+    ))
 }
 
 /// Absent counts as empty.

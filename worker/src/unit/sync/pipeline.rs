@@ -192,7 +192,12 @@ impl<'a> Pipeline<'a> {
                 self.row_decoder.decode(raw).map_err(|e| damaged(self.assembler.place().text(), e))?;
                 self.created = header.timestamp;
             }
-            Event::Heartbeat(_) => {
+            Event::Heartbeat(file) => {
+                let here = self.assembler.place();
+                let pos = u64::from(header.log_pos);
+                if *file == here.file.as_bytes() && pos >= here.pos && self.assembler.open.is_none() {
+                    self.keeper.dm.passed(&Place { file: here.file.clone(), pos }, !self.by_position);
+                }
                 self.context.status.sync.event(0, self.assembler.place());
                 return self.heartbeat().await;
             }
@@ -328,6 +333,7 @@ impl<'a> Pipeline<'a> {
     async fn transaction(&mut self, mut transaction: Transaction) -> Result<(), Failure> {
         let txn = self.name(&transaction)?;
         let operator = transaction.operator.take();
+        self.keeper.dm.ended(&txn, &transaction.end);
         if self.executed.contains(&txn) {
             if let Some(operator) = operator {
                 self.consumed(&operator, "its event is in the executed set");

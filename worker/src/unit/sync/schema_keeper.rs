@@ -4,7 +4,7 @@ use std::time::Duration;
 use dm_target::{Attachment, CheckpointUpdate, TargetError};
 use tokio::sync::Mutex;
 
-use super::witness::Witness;
+use super::{dm_row::DmRow, witness::Witness};
 
 /// How often the executed set is merged into the checkpoint row.
 const EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +22,8 @@ pub struct SchemaKeeper {
     state: Mutex<State>,
     /// Gives the proof.
     pub witness: Witness,
+    /// Gives DM's form of it.
+    pub dm: DmRow,
 }
 
 impl SchemaKeeper {
@@ -43,6 +45,8 @@ impl SchemaKeeper {
             // Never ahead of the executed set that is written with it.
             position_proof: self.witness.applied(&attachment.low()).map(|p| p.to_text()),
             schemas: state.schemas.clone(),
+            // Neither is this; sets grow meanwhile.
+            beside: self.dm.statements(&attachment.low(), &attachment.executed()),
         };
         attachment.checkpoint(update).await?;
         *state = State::default();

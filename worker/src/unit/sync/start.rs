@@ -1,32 +1,23 @@
 //! Where the stream begins, and whether the source is still the one that was followed.
-use dm_binlog::{Decoder, Event, Flavor, Gtid, GtidSet};
-use dm_proto::{
-    config::StartPosition,
-    error::{Code, Scope},
-    worker::OperatorKind,
-};
+use dm_binlog::{Flavor, Gtid};
+use dm_proto::{error::Code, worker::OperatorKind};
 use dm_replication::StartAt;
-use dm_schema::TableName;
 use dm_target::{Attachment, DdlDecision, DdlRecord, ExecutedSet, Resume, ResumePoint, TargetError, TxnId};
-use mysql_async::prelude::Queryable;
 use tracing::{info, warn};
 
 use super::{
+    begin::{begin, begin_from},
+    dm_checkpoint::DmTables,
     operators::{Operators, find, gave, stopped},
     proof::SourceProof,
-    reader::{connect_binlog, damaged, gtid_start, next_event, position_start},
+    reader::{gtid_start, position_start},
     safe_mode::{SafeMode, Window},
     source_gtids::SourceGtids,
     stats::Place,
     stored_tables::StoredTables,
     tables::Tables,
 };
-use crate::{
-    failure::{Failure, from_mysql},
-    subtask::SubtaskContext,
-    unit::{start_point, target_failure},
-    upstream,
-};
+use crate::{failure::Failure, subtask::SubtaskContext, unit::target_failure};
 
 /// Everything the pipeline starts from.
 pub struct Start {
@@ -41,6 +32,12 @@ pub struct Start {
     pub generation: u64,
     /// Says what may have been applied before the stream began.
     pub safe_mode: SafeMode,
+    /// Where the stream begins, as far as it is known.
+    pub place: Option<Place>,
+    /// Nothing above the start is applied.
+    pub fresh: bool,
+    /// DM's form of the checkpoint is there to be kept up to date.
+    pub dm_table: bool,
 }
 
 /// Reads the target's rows and asks the source.
@@ -50,9 +47,15 @@ pub async fn prepare(
     resume: &Resume,
 ) -> Result<Start, Failure> {
     let target = |e: &TargetError| target_failure(&context.process, &context.task, &context.source_id, e);
+    let dm = DmTables::read(context, resume.checkpoint.is_none()).await?;
+    let dm_table = dm.present;
     let Some(checkpoint) = &resume.checkpoint else {
-        return begin(context, attachment).await;
+        return begin(context, attachment, &dm).await;
     };
+    if let Some(ahead) = dm.checkpoint.as_ref().filter(|c| c.is_ahead_of(&resume.executed)) {
+        warn!(task = %context.task, source = %context.source_id, ours = %resume.executed, "DM has gone on from our checkpoint since: the stream begins anew where it has stopped");
+        return begin_from(context, attachment, &dm, ahead).await;
+    }
     let mut executed = resume.executed.clone();
     let mut done_ddl = resume.done_ddl.clone();
     let stored = StoredTables::decode(&checkpoint.schemas)?;
@@ -96,103 +99,23 @@ pub async fn prepare(
             return Err(Failure::new(Code::CheckpointBroken, "the checkpoint has no position to start from"));
         }
     };
+    let place = match &at {
+        StartAt::Position { file, pos } => Some(Place { file: file.clone(), pos: *pos }),
+        StartAt::Gtid(_) => None,
+    };
     let safe_mode = SafeMode::new(context, Window::parse(&checkpoint.windows)?)?;
-    Ok(Start { at, executed, done_ddl, tables, proof, generation: resume.generation, safe_mode })
-}
-
-/// First start of the main stream, at the position of the task file.
-async fn begin(context: &SubtaskContext, attachment: &Attachment) -> Result<Start, Failure> {
-    let Some(start) = &context.subtask.start else {
-        return Err(Failure::new(Code::MetaMissing, "the task has no position to start from"));
-    };
-    let (file, pos) = (start.file.clone().unwrap_or_default(), start.pos.max(4));
-    let gtids = if context.gtid_mode() { gtids_of(context, start, &file, pos).await? } else { String::new() };
-    let none: [(TableName, String); 0] = [];
-    let point = start_point(context, &file, pos, &gtids, none).await?;
-    let proof = SourceProof::parse(&point.position_proof)?;
-    let mut executed = point.executed.clone();
-    let generation = attachment
-        .begin(point)
-        .await
-        .map_err(|e| target_failure(&context.process, &context.task, &context.source_id, &e))?;
-    let at = match executed.resume_point() {
-        ResumePoint::Gtid(set) => gtid_start(set),
-        ResumePoint::Position(_) => {
-            executed = ExecutedSet::up_to_position(generation, &file, pos);
-            position_start(&file, pos)
-        }
-    };
-    info!(task = %context.task, source = %context.source_id, start = %executed, generation, "the stream begins at the task's start position");
-    let tables = Tables::new(context, StoredTables::default())?;
     Ok(Start {
         at,
         executed,
-        done_ddl: Vec::new(),
+        done_ddl,
         tables,
         proof,
-        generation,
-        safe_mode: SafeMode::new(context, None)?,
+        generation: resume.generation,
+        safe_mode,
+        place,
+        fresh: false,
+        dm_table,
     })
-}
-
-/// The GTID set before a position; a set given by a person counts as it is.
-async fn gtids_of(
-    context: &SubtaskContext,
-    start: &StartPosition,
-    file: &str,
-    pos: u64,
-) -> Result<String, Failure> {
-    if let Some(set) = &start.gtid {
-        return Ok(set.clone());
-    }
-    match context.identity.flavor {
-        Flavor::MariaDb => {
-            let mut conn = upstream::connect(&context.source).await?;
-            let sql = format!("SELECT BINLOG_GTID_POS({}, {pos})", dm_schema::quote_string(file));
-            let set: Option<Option<String>> = conn.query_first(sql).await.map_err(|e| {
-                from_mysql(&e, Scope::Upstream, "fail to ask for the GTIDs of the start position")
-            })?;
-            // Nothing comes back for a file that does not exist; the empty text is the very beginning.
-            set.flatten().ok_or_else(|| {
-                Failure::new(Code::PositionBeyondEnd, format!("the source has no position ({file}, {pos})"))
-            })
-        }
-        Flavor::MySql => scan(context, file, pos).await,
-    }
-}
-
-/// MySQL: every GTID before the position stands in the file's head and its events.
-async fn scan(context: &SubtaskContext, file: &str, pos: u64) -> Result<String, Failure> {
-    let mut client = connect_binlog(context, position_start(file, 4)).await?;
-    let mut decoder = Decoder::new(Flavor::MySql);
-    let mut set = GtidSet::new(Flavor::MySql);
-    let mut at = 4;
-    while at < pos {
-        let bytes = next_event(&mut client).await?;
-        let place = || Place { file: file.to_owned(), pos: at }.text();
-        let (header, event) = decoder.decode(&bytes).map_err(|e| damaged(place(), e))?;
-        match &event {
-            Event::PreviousGtids(before) => set.union(&GtidSet::MySql(before.clone())),
-            Event::Gtid(gtid) => {
-                if let Some(gtid) = &gtid.gtid {
-                    set.add(gtid);
-                }
-            }
-            Event::Rotate(rotate) if rotate.file != file.as_bytes() => break,
-            _ => {}
-        }
-        at = header.next_position().map_or(at, u64::from);
-    }
-    client.close().await;
-    if at != pos {
-        return Err(Failure::new(
-            Code::PositionBeyondEnd,
-            format!(
-                "({file}, {pos}) is not the end of an event of the source's binlog; the next one is at {at}"
-            ),
-        ));
-    }
-    Ok(set.to_string())
 }
 
 /// A source that lacks a transaction that we applied is another one, or has lost it.
@@ -211,7 +134,12 @@ async fn source_has(context: &SubtaskContext, applied: &ExecutedSet) -> Result<(
 /// gives them.
 fn same_mode(context: &SubtaskContext, executed: &ExecutedSet) -> Result<(), Failure> {
     let flavor = match executed {
-        ExecutedSet::Position(_) => return Ok(()),
+        ExecutedSet::Position(_) => {
+            if context.source.enable_gtid && context.gtid_mode() {
+                warn!(task = %context.task, source = %context.source_id, "the task began by position and goes on so; to change to GTIDs: pause-task, put the position that query-status shows into `meta`, stop-task, start-task --remove-meta");
+            }
+            return Ok(());
+        }
         ExecutedSet::MySql(_) => Flavor::MySql,
         ExecutedSet::MariaDb(_) => Flavor::MariaDb,
     };

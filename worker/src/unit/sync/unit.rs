@@ -17,6 +17,7 @@ use super::{
     reader::{Reader, connect_binlog},
     schema_keeper::SchemaKeeper,
     start::prepare,
+    stats::Place,
     verify::verify,
 };
 use crate::{
@@ -28,6 +29,9 @@ use crate::{
 
 /// Bound on closing the attachment after an error: the take-over that follows does not need it.
 const CLOSE_AFTER_ERROR: Duration = Duration::from_secs(3);
+
+/// Bound on the wait for what was submitted before the end; closing the attachment has one of its own.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// DM's sync unit.
 pub struct SyncUnit;
@@ -64,6 +68,10 @@ impl Unit for SyncUnit {
         };
         match end {
             Ok(()) => {
+                // What DM's form of the checkpoint says of a clean stop holds only once everything is applied.
+                if let Ok(drained) = tokio::time::timeout(DRAIN, attachment.drain()).await {
+                    drained.map_err(target)?;
+                }
                 keeper.write(&attachment).await.map_err(target)?;
                 attachment.close().await.map_err(target)?;
                 observe(context, &attachment, &metrics, &counted);
@@ -139,10 +147,24 @@ async fn follow(
             }
         }
     };
-    let (start, mut reader) = tokio::select! {
+    let (mut start, mut reader) = tokio::select! {
         begun = beginning => begun?,
         () = context.drain.cancelled() => return Ok(()),
     };
+    if start.dm_table {
+        // After a first start nothing above it is applied.
+        let until = match start.fresh {
+            true => None,
+            false => {
+                let (gtids, file, pos) = start.tables.source().end().await?;
+                let by_position = matches!(start.executed, ExecutedSet::Position(_));
+                Some((Place { file, pos }, if by_position { String::new() } else { gtids }))
+            }
+        };
+        keeper.dm.begin(context, start.place.clone(), until);
+    } else {
+        warn!(task = %context.task, source = %context.source_id, "the target has no table for DM's form of the checkpoint: going back to DM will need a new load");
+    }
     let identity = context.identity.text();
     if resume.checkpoint.as_ref().is_some_and(|c| c.source_identity != identity) {
         keeper.set_identity(identity).await;

@@ -110,6 +110,7 @@ pub async fn apply(
             position_proof: String::new(),
             schemas: b"\x00\xff".to_vec(),
             windows: String::new(),
+            beside: Vec::new(),
         };
         generation = attachment.begin(start).await?;
     }

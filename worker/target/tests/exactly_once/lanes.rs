@@ -19,6 +19,7 @@ pub fn start(spec: &TargetSpec) -> StartPoint {
         position_proof: String::new(),
         schemas: Vec::new(),
         windows: String::new(),
+        beside: Vec::new(),
     }
 }
 
