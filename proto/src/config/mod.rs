@@ -4,6 +4,7 @@
 //! this version can't honour is refused when ignoring it would change what is replicated, else it is a warning.
 
 mod endpoint;
+mod filters;
 pub mod master;
 mod quantity;
 mod rules;
@@ -16,6 +17,7 @@ pub mod worker;
 mod yaml;
 
 pub use endpoint::Endpoint;
+pub use filters::{ExpressionFilterConfig, FilterAction, FilterConfig};
 pub use master::{MasterConfig, MasterFile};
 pub use quantity::{parse_duration, parse_size};
 pub use rules::{BlockAllowConfig, RouteConfig, TablePattern};

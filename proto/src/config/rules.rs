@@ -98,31 +98,6 @@ struct ExtractSource {
     target_column: Option<String>,
 }
 
-/// A binlog event filter, of a task or of a source.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-#[allow(dead_code, reason = "typed as written; refused as a whole until it is supported")]
-pub(crate) struct FilterYaml {
-    schema_pattern: Option<String>,
-    table_pattern: Option<String>,
-    events: Option<Vec<String>>,
-    sql_pattern: Option<Vec<String>>,
-    action: Option<String>,
-}
-
-/// A row filter by expression.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-#[allow(dead_code, reason = "typed as written; refused as a whole until it is supported")]
-pub(crate) struct ExpressionFilterYaml {
-    schema: Option<String>,
-    table: Option<String>,
-    insert_value_expr: Option<String>,
-    update_old_value_expr: Option<String>,
-    update_new_value_expr: Option<String>,
-    delete_value_expr: Option<String>,
-}
-
 impl BlockAllowYaml {
     pub(crate) fn validate(self, name: &str) -> Result<BlockAllowConfig, Error> {
         let fail = |why: String| Code::AllowListInvalid.error(format!("block-allow-list `{name}`: {why}"));
@@ -172,7 +147,7 @@ impl RouteYaml {
 }
 
 /// Why a pattern for names is not valid.
-fn pattern_fault(pattern: &str) -> Option<String> {
+pub(crate) fn pattern_fault(pattern: &str) -> Option<String> {
     if pattern.is_empty() {
         return Some("a pattern is empty".to_owned());
     }

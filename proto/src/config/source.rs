@@ -1,7 +1,7 @@
 //! The source file: one database server whose binlog is followed.
 
 use super::endpoint::DatabaseYaml;
-use super::rules::FilterYaml;
+use super::filters::FilterYaml;
 use super::{Endpoint, filled, not_yet, parse_duration};
 use crate::error::{Code, Error};
 use serde::Deserialize;

@@ -164,12 +164,24 @@ codes! {
     ShardModeInvalid 20033 "config" Internal Medium NeedsPerson,
         "`shard-mode` is unknown.",
         "Please set `shard-mode` to `pessimistic` or `optimistic`, or leave it empty.";
+    FilterInvalid 20037 "config" Internal Medium NeedsPerson,
+        "A binlog event filter is not valid.",
+        "Please correct the patterns, `events`, `sql-pattern` and `action` of the filter.";
     RuleUnused 20038 "config" Internal High NeedsPerson,
         "A rule is defined and no instance uses it.",
         "Please reference the rule from an instance, or remove it.";
+    ExpressionFilterKinds 20039 "config" Internal High NeedsPerson,
+        "An expression filter is not about exactly one of insert, update and delete.",
+        "Please write one filter for each kind of change.";
     ExpressionFilterUnknown 20040 "config" Internal High NeedsPerson,
         "`expression-filters` names a filter that is not defined.",
         "Please define it in `expression-filter`, or correct the name.";
+    ExpressionFilterGrammar 20041 "config" Internal High NeedsPerson,
+        "An expression of an expression filter can't be evaluated.",
+        "Please use only columns of the table, literals and the operators and functions that the message names.";
+    ExpressionFilterPlace 20042 "config" Internal High NeedsPerson,
+        "An expression filter does not name its schema and table.",
+        "Please set `schema` and `table` to exact names at the source.";
     BackoffInvalid 20043 "config" Internal Medium NeedsPerson,
         "A backoff of `checker` is not valid.",
         "Please set `backoff-max` to at least one second.";
@@ -446,6 +458,12 @@ codes! {
     StartTimeInvalid 51025 "config" Internal Medium NeedsPerson,
         "`--start-time` is not a time.",
         "Please give a time such as `2026-11-25 16:45:00`, with `Z` or an offset such as `+02:00` if it is not the source's own.";
+    FilterStops 51033 "sync-unit" Upstream High NeedsPerson,
+        "A filter forbids an event, or decides differently about parts of it.",
+        "Please change the filter in the task file and start the task again, or use `binlog skip`.";
+    ExpressionUndecided 51034 "sync-unit" Upstream High NeedsPerson,
+        "An expression filter can't be decided for a row exactly as the source would.",
+        "Please change the expression in the task file so that it compares numbers or binary strings.";
 }
 
 #[cfg(test)]

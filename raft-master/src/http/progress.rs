@@ -113,6 +113,7 @@ fn sync(sync: &SyncProgress) -> Value {
         "seconds_behind": sync.seconds_behind,
         "receive_lag_seconds": sync.receive_lag_seconds,
         "rows_missed": sync.rows_missed,
+        "rows_filtered": sync.rows_filtered,
         "synced": sync.synced,
     })
 }

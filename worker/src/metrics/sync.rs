@@ -22,6 +22,7 @@ pub struct SyncMetrics {
     flush_interval: HistogramVec,
     rows_missed: IntGaugeVec,
     spool_bytes: IntGaugeVec,
+    rows_filtered: IntGaugeVec,
 }
 
 /// The samples of one subtask.
@@ -42,6 +43,7 @@ pub struct SubtaskSyncMetrics {
     pub flush_interval: Histogram,
     pub rows_missed: IntGauge,
     pub spool_bytes: IntGauge,
+    pub rows_filtered: IntGauge,
 }
 
 impl SyncMetrics {
@@ -131,6 +133,11 @@ impl SyncMetrics {
                 &["worker", "task", "source_id"],
                 batches,
             )?,
+            rows_filtered: int_gauge(
+                "dm_syncer_rows_filtered",
+                "rows that event filters and expression filters skipped",
+                &["worker", "task", "source_id"],
+            )?,
             rows_missed: int_gauge(
                 "dm_syncer_rows_missed",
                 "changes that did not match exactly one row at the target",
@@ -162,6 +169,7 @@ impl SyncMetrics {
             batch_rows: self.batch.with_label_values(&[worker, task, source, "0", "rows"]),
             read_duration: self.read_duration.with_label_values(&[task, source]),
             flush_interval: self.flush_interval.with_label_values(&[worker, task, source]),
+            rows_filtered: self.rows_filtered.with_label_values(&[worker, task, source]),
             rows_missed: self.rows_missed.with_label_values(&[worker, task, source]),
             spool_bytes: self.spool_bytes.with_label_values(&[worker, task, source]),
         }

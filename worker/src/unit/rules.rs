@@ -3,7 +3,10 @@ use dm_proto::{
     config::SubtaskConfig,
     error::{Code, Error},
 };
-use dm_schema::{BlockAllowList, BlockAllowRules, FilterError, RouteRule, Router, TableName, TablePattern};
+use dm_schema::{
+    BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes, FilterAction,
+    FilterError, RouteRule, Router, TableName, TablePattern, Verdict,
+};
 
 use crate::failure::Failure;
 
@@ -11,6 +14,7 @@ use crate::failure::Failure;
 pub struct Rules {
     allow: BlockAllowList,
     router: Router,
+    pub(crate) events: EventFilter,
 }
 
 impl Rules {
@@ -39,6 +43,7 @@ impl Rules {
         Ok(Self {
             allow: BlockAllowList::new(&rules, subtask.case_sensitive).map_err(broken)?,
             router: Router::new(&routes, subtask.case_sensitive).map_err(broken)?,
+            events: events(subtask)?,
         })
     }
 
@@ -66,6 +71,42 @@ impl Rules {
         self.router.route_name(source).map(Some).map_err(|e| {
             Failure::from(Error::new(Code::RouteAmbiguous, format!("{source}: {e}")))
                 .workaround("Please make the routes of the task unambiguous and start the task again.")
+        })
+    }
+}
+
+fn events(subtask: &SubtaskConfig) -> Result<EventFilter, Failure> {
+    let broken =
+        |name: &str, why: String| Failure::new(Code::FilterInvalid, format!("filter `{name}`: {why}"));
+    let mut rules = Vec::new();
+    for filter in &subtask.filters {
+        if let Some(event) = filter.events.iter().find(|e| !EVENT_NAMES.contains(&e.as_str())) {
+            let known = EVENT_NAMES.join(", ");
+            return Err(broken(&filter.name, format!("event `{event}` is not known; known are: {known}")));
+        }
+        rules.push(EventRule {
+            name: filter.name.clone(),
+            schema_pattern: filter.schema_pattern.clone(),
+            table_pattern: filter.table_pattern.clone().unwrap_or_default(),
+            events: filter.events.clone(),
+            sql_patterns: filter.sql_patterns.clone(),
+            action: match filter.action {
+                dm_proto::config::FilterAction::Do => FilterAction::Do,
+                dm_proto::config::FilterAction::Ignore => FilterAction::Ignore,
+                dm_proto::config::FilterAction::Error => FilterAction::Error,
+            },
+        });
+    }
+    let names = || subtask.filters.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
+    EventFilter::new(&rules, subtask.case_sensitive).map_err(|e| broken(&names(), e.to_string()))
+}
+
+impl Rules {
+    /// What the event filters say about inserted, updated and deleted rows of a table, in this order.
+    pub fn rows_of(&self, source: &TableName) -> [Verdict<'_>; 3] {
+        ["insert", "update", "delete"].map(|event| {
+            let event = EventTypes::dml(event);
+            self.events.decide(&source.schema, &source.table, Some(&event), &[])
         })
     }
 }

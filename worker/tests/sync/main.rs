@@ -23,6 +23,7 @@ mod misses;
 mod operators;
 mod random;
 mod refuse;
+mod rules;
 mod safe_mode;
 mod scene;
 mod source;

@@ -5,7 +5,7 @@ use super::validate::Common;
 use super::{StartPosition, SubtaskConfig};
 use crate::config::rules::BlockAllowYaml;
 use crate::config::units::{LoaderYaml, MydumperYaml, SyncerYaml};
-use crate::config::{BlockAllowConfig, RouteConfig, filled, not_yet};
+use crate::config::{BlockAllowConfig, ExpressionFilterConfig, FilterConfig, RouteConfig, filled, not_yet};
 use crate::error::{Code, Error};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +43,8 @@ impl<T: Clone> Named<T> {
 /// All named blocks of a task.
 pub(super) struct Sections {
     routes: Named<RouteConfig>,
-    filters: Named<()>,
-    expressions: Named<()>,
+    filters: Named<FilterConfig>,
+    expressions: Named<ExpressionFilterConfig>,
     lists: Named<BlockAllowConfig>,
     mydumpers: Named<MydumperYaml>,
     loaders: Named<LoaderYaml>,
@@ -66,13 +66,17 @@ impl Sections {
         }
         let lists = lists.into_iter().map(|(n, l)| l.validate(&n).map(|l| (n, l)));
         let validators = blocks(task.validators).into_iter().map(|(n, v)| v.validate(&n).map(|()| (n, ())));
-        let names = |keys: Vec<String>| keys.into_iter().map(|n| (n, ())).collect();
-        let filters = names(blocks(task.filters).into_keys().collect());
-        let expressions = names(blocks(task.expression_filter).into_keys().collect());
+        let filters = blocks(task.filters).into_iter().map(|(n, f)| f.validate(&n).map(|f| (n, f)));
+        let expressions =
+            blocks(task.expression_filter).into_iter().map(|(n, f)| f.validate(&n).map(|f| (n, f)));
         Ok(Self {
             routes: Named::new("routes", Code::RouteUnknown, routes.collect::<Result<_, _>>()?),
-            filters: Named::new("filters", Code::FilterUnknown, filters),
-            expressions: Named::new("expression-filter", Code::ExpressionFilterUnknown, expressions),
+            filters: Named::new("filters", Code::FilterUnknown, filters.collect::<Result<_, _>>()?),
+            expressions: Named::new(
+                "expression-filter",
+                Code::ExpressionFilterUnknown,
+                expressions.collect::<Result<_, _>>()?,
+            ),
             lists: Named::new("block-allow-list", Code::AllowListUnknown, lists.collect::<Result<_, _>>()?),
             mydumpers: Named::new("mydumpers", Code::MydumperUnknown, blocks(task.mydumpers)),
             loaders: Named::new("loaders", Code::LoaderUnknown, blocks(task.loaders)),
@@ -125,9 +129,11 @@ pub(super) fn resolve(
     for name in distinct("route-rules", instance.route_rules, &source)? {
         routes.push(sections.routes.get(&name, &source)?);
     }
-    if let Some(name) = distinct("filter-rules", instance.filter_rules, &source)?.first() {
-        sections.filters.get(name, &source)?;
-        return Err(not_yet(format!("source `{source}`: filter `{name}` (`filter-rules`)")));
+    let mut filters = Vec::new();
+    for name in distinct("filter-rules", instance.filter_rules, &source)? {
+        let filter = sections.filters.get(&name, &source)?;
+        warnings.extend(filter.useless());
+        filters.push(filter);
     }
     if let Some(name) = distinct("expression-filters", instance.expression_filters, &source)?.first() {
         sections.expressions.get(name, &source)?;
@@ -179,6 +185,8 @@ pub(super) fn resolve(
         timezone: common.timezone.clone(),
         block_allow,
         routes,
+        filters,
+        ignore_checks: common.ignore_checks.clone(),
         start: start(instance.meta, common, &source, warnings)?,
         mydumper: mydumper.validate(instance.mydumper_thread.unwrap_or(0), warnings)?,
         loader: loader.validate(instance.loader_thread.unwrap_or(0), warnings)?,

@@ -11,7 +11,7 @@ mod tests;
 mod tests_bad;
 
 use super::units::{LoaderConfig, MydumperConfig, SyncerConfig};
-use super::{BlockAllowConfig, Endpoint, RouteConfig};
+use super::{BlockAllowConfig, Endpoint, FilterConfig, RouteConfig};
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +53,10 @@ pub struct SubtaskConfig {
     pub block_allow: BlockAllowConfig,
     /// New names at the target, in the instance's order.
     pub routes: Vec<RouteConfig>,
+    /// Events that are skipped, in the instance's order.
+    pub filters: Vec<FilterConfig>,
+    /// Pre-checks that are left out, as of the task.
+    pub ignore_checks: BTreeSet<String>,
     /// Start of an incremental task; `None` = the source's position when the task starts.
     pub start: Option<StartPosition>,
     /// How tables are read.

@@ -54,6 +54,24 @@ const CASES: &[(&str, &str, i32, &str)] = &[
     ("mydumper-thread: 8", "validator-config-name: nobody", 20056, "in `validators`"),
     ("mydumper-thread: 8", "filter-rules: [nobody]", 20024, "in `filters`"),
     ("mydumper-thread: 8", "expression-filters: [nobody]", 20040, "in `expression-filter`"),
+    ("routes:\n", "filters: {f: {schema-pattern: a, action: Do}}\nroutes:\n", 20038, "`f` in `filters`"),
+    ("routes:\n", "filters: {f: {action: Do}}\nroutes:\n", 20037, "`schema-pattern` is missing"),
+    ("routes:\n", "filters: {f: {schema-pattern: a}}\nroutes:\n", 20037, "`action` is missing"),
+    ("routes:\n", "filters: {f: {schema-pattern: a, action: x}}\nroutes:\n", 20037, "neither Do, Ignore"),
+    (
+        "routes:\n",
+        "filters: {f: {schema-pattern: a, action: Do, sql-pattern: ['(']}}\nroutes:\n",
+        20037,
+        "sql-pattern `(`",
+    ),
+    ("routes:\n", "expression-filter: {f: {schema: a, table: b}}\nroutes:\n", 20039, "no expression"),
+    ("routes:\n", "expression-filter: {f: {schema: a}}\nroutes:\n", 20042, "`table` is missing"),
+    (
+        "routes:\n",
+        "expression-filter: {f: {schema: a, table: b, insert-value-expr: x, delete-value-expr: y}}\nroutes:\n",
+        20039,
+        "more than one",
+    ),
     ("mydumper-thread: 8", "column-mapping-rules: [nobody]", 20064, "column-mapping-rules"),
     ("syncer-thread: 7", "syncer-config-name: global", 20017, "named and an inline block"),
     ("do-dbs: [\"~^test.*\"", "do-dbs: [\"te*st\"", 20044, "`*` may only be the last"),
@@ -102,10 +120,15 @@ fn whole_parts_that_are_missing() {
         (format!("{base}, {target}, mysql-instances: []}}"), 20013),
         (format!("{base}, {target}, mysql-instances: [{{source-id: s, meta: {{binlog-pos: 4}}}}]}}"), 20011),
         (format!("{base}, {target}, mysql-instances: [null]}}"), 20005),
-        (format!("{base}, {target}, filters: {{f: {{}}}}, mysql-instances: [{{source-id: s}}]}}"), 20038),
         (
             format!(
-                "{base}, {target}, filters: {{f: {{}}}}, mysql-instances: [{{source-id: s, filter-rules: [f]}}]}}"
+                "{base}, {target}, filters: {{f: {{schema-pattern: s, action: Do}}}}, mysql-instances: [{{source-id: s}}]}}"
+            ),
+            20038,
+        ),
+        (
+            format!(
+                "{base}, {target}, expression-filter: {{f: {{schema: s, table: t, insert-value-expr: a}}}}, mysql-instances: [{{source-id: s, expression-filters: [f]}}]}}"
             ),
             51010,
         ),

@@ -1,7 +1,8 @@
 //! The task file as written.
 
 use crate::config::endpoint::DatabaseYaml;
-use crate::config::rules::{BlockAllowYaml, ExpressionFilterYaml, FilterYaml, RouteYaml};
+use crate::config::filters::{ExpressionFilterYaml, FilterYaml};
+use crate::config::rules::{BlockAllowYaml, RouteYaml};
 use crate::config::units::{LoaderYaml, MydumperYaml, SyncerYaml, ValidatorYaml};
 use crate::config::yaml::Section;
 use serde::Deserialize;

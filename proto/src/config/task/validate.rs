@@ -19,6 +19,7 @@ pub(super) struct Common {
     pub target: crate::config::Endpoint,
     pub session: BTreeMap<String, String>,
     pub timezone: Option<String>,
+    pub ignore_checks: BTreeSet<String>,
 }
 
 pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
@@ -61,6 +62,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
         target,
         session,
         timezone,
+        ignore_checks: items.into_iter().collect(),
     };
 
     let instances = task.mysql_instances.take().unwrap_or_default();
@@ -80,7 +82,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
     }
     sections.refuse_unused(&mut warnings)?;
     dedup(&mut warnings);
-    Ok(TaskConfig { name, mode, ignore_checks: items.into_iter().collect(), subtasks, warnings })
+    Ok(TaskConfig { name, mode, ignore_checks: common.ignore_checks, subtasks, warnings })
 }
 
 fn online_ddl(task: &TaskYaml, warnings: &mut Vec<String>) -> Result<(), Error> {

@@ -1,9 +1,13 @@
-//! Which tables are copied, and under which name.
+//! Which tables are copied, under which name, and which of their events.
 
 mod block_allow;
+mod event_filter;
+mod events;
 mod pattern;
 mod router;
 
 pub use block_allow::{BlockAllowList, BlockAllowRules, TablePattern, is_system_schema};
+pub use event_filter::{EventFilter, EventRule, FilterAction, Verdict};
+pub use events::{EVENT_NAMES, EventTypes, NEVER};
 pub use pattern::FilterError;
 pub use router::{RouteRule, Router};

@@ -14,7 +14,7 @@ pub enum FilterError {
         reason: String,
     },
     /// A rule without a schema pattern or target.
-    #[error("route rule {index}: {what}")]
+    #[error("rule {index}: {what}")]
     Rule {
         /// Place in the list, from 0.
         index: usize,

@@ -60,14 +60,14 @@ impl Changes {
     }
 
     /// Counts an event's rows without writing them: they are filtered out, or applied already.
-    pub fn pass(&mut self, rows: &RowsEvent<'_>) -> Result<(), Failure> {
+    pub fn pass(&mut self, rows: &RowsEvent<'_>) -> Result<u64, Failure> {
         let mut cursor = rows.cursor(&[]);
         let mut count = 0;
         while cursor.advance().map_err(|e| damaged("rows that are not replicated", e))?.is_some() {
             count += 1;
         }
         self.count(rows, count);
-        Ok(())
+        Ok(count)
     }
 
     /// Counts rows that were not kept.

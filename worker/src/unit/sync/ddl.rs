@@ -9,6 +9,7 @@ use dm_target::{DdlObject, DdlStep, TxnId};
 
 use super::{
     assembler::{Statement, Transaction, short},
+    ddl_filter::skipped,
     ddl_session::session,
     ddl_unknown::unknown,
     stored_tables::{PendingDdl, StoredDdl, StoredTable},
@@ -41,7 +42,11 @@ pub fn plan(
                 format!("endLocation: [position: {place}], origin SQL: [{}]: {what}", short(&statement.sql)),
             )
         };
+        let original = (statement.statements.len() == 1).then_some(statement.sql.as_str());
         if !part.kind.is_ddl() {
+            if allowed(part, tables)? && skipped(part, original, &tables.rules, None)? {
+                continue;
+            }
             match part.kind {
                 DdlKind::Skip(_) => continue,
                 DdlKind::Unknown => match unknown(part, statement, tables, dialect)? {
@@ -72,6 +77,12 @@ pub fn plan(
             return Err(refuse("its names are in a character set that can't be read"));
         }
         if filtered(part, tables)? {
+            continue;
+        }
+        let before = part.subject().and_then(|s| work.get(s));
+        if skipped(part, original, &tables.rules, before.as_ref())? {
+            // The target stays; the rows that follow are of the table that the source has now.
+            work.follow(part, statement.sql_mode, &included);
             continue;
         }
         if statement.garbled {
@@ -115,11 +126,7 @@ pub fn left_behind(
         return work.pending(txn);
     };
     for part in statement.statements.iter().filter(|p| p.kind.is_ddl()) {
-        if work.apply(part, statement.sql_mode, &included).is_err()
-            && let Some(subject) = part.subject()
-        {
-            work.remove(subject);
-        }
+        work.follow(part, statement.sql_mode, &included);
     }
     work.pending(txn)
 }
@@ -150,6 +157,11 @@ fn step(
         objects,
         session,
     }
+}
+
+/// Its subject passes the block-allow-list.
+fn allowed(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
+    part.subject().map_or(Ok(false), |s| tables.rules.target_of(s).map(|t| t.is_some()))
 }
 
 /// All of it is filtered out, or nothing; a mixture has no meaning at the target.
@@ -231,6 +243,15 @@ impl Work<'_> {
         table.schema.clone_from(&to.schema);
         table.table.clone_from(&to.table);
         self.put(table);
+    }
+
+    /// As [`Work::apply`]; what can't be followed is looked up when rows come.
+    fn follow(&mut self, part: &DdlStatement, mode: SqlMode, included: &impl Fn(&StoredTable) -> bool) {
+        if self.apply(part, mode, included).is_err()
+            && let Some(subject) = part.subject()
+        {
+            self.remove(subject);
+        }
     }
 
     fn apply(

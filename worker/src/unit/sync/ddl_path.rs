@@ -6,6 +6,7 @@ use tracing::info;
 use super::{
     assembler::{Statement, Transaction, short},
     ddl,
+    ddl_filter::skipped,
     feeders::other_feeder,
     pipeline::{Pipeline, already_in},
     stats::Place,
@@ -23,7 +24,12 @@ impl Pipeline<'_> {
         injected: Vec<DdlStep>,
     ) -> Result<(), Failure> {
         let end = &transaction.end;
+        let original = (statement.statements.len() == 1).then_some(statement.sql.as_str());
         for part in &statement.statements {
+            let before = part.subject().and_then(|s| self.tables.stored(s));
+            if skipped(part, original, &self.tables.rules, before)? {
+                continue;
+            }
             if let Some(other) = other_feeder(part, &mut self.tables).await? {
                 return Err(would_remove(&other, statement, end));
             }
@@ -31,11 +37,12 @@ impl Pipeline<'_> {
         let included = |table: &StoredTable| already_in(table, transaction);
         let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)?;
         if plan.steps.is_empty() && injected.is_empty() {
-            // A new name that leads to the same table has nothing to do at the target.
-            if !plan.pending.gone.is_empty() || !plan.pending.after.is_empty() {
-                self.tables.replace(&plan.pending.gone, plan.pending.after);
+            if plan.pending.gone.is_empty() && plan.pending.after.is_empty() {
+                return self.rows(txn, transaction).await;
             }
-            return self.rows(txn, transaction).await;
+            // A new name that leads to the same table, or a statement that a filter skips: nothing to do at the target,
+            // but the definitions of what was read before and what comes after differ.
+            return self.execute(plan, txn, transaction, !transaction.events.is_empty()).await;
         }
         if let Some(zone) = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-'])) {
             // Defaults of DATETIME columns, and literals of TIMESTAMP columns, depend on it; the target may not know it.

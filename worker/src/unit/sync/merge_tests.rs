@@ -25,6 +25,7 @@ fn tables() -> Vec<Arc<Table>> {
             cascades: false,
             checked: false,
             joined: false,
+            filter: Default::default(),
             noted: Default::default(),
         })
     };

@@ -456,12 +456,18 @@ impl<'a> Pipeline<'a> {
                     table = self.tables.resolve(&rows.table, &transaction.start).await?;
                 }
                 match table {
-                    Some(table) if !skip => {
+                    Some(table) if !skip && !table.filter.skips(&rows, &table.source)? => {
                         let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
                         self.metrics.event_rows.observe(count as f64);
                         Ok(count)
                     }
-                    _ => changes.pass(&rows).map_err(|f| f.context(ends())).map(|()| 0),
+                    table => {
+                        let count = changes.pass(&rows).map_err(|f| f.context(ends()))?;
+                        if !skip && self.tables.filters(&rows.table, table.as_deref()) {
+                            self.context.status.sync.filtered(count);
+                        }
+                        Ok(0)
+                    }
                 }
             }
             _ => Ok(0),

@@ -50,6 +50,7 @@ struct State {
     events: u64,
     rows: u64,
     rows_missed: u64,
+    rows_filtered: u64,
     /// Transactions committed in this attachment.
     transactions: u64,
     received_timestamp: u32,
@@ -182,6 +183,16 @@ impl SyncStats {
         }
     }
 
+    /// Rows that event filters and expression filters skipped.
+    pub fn filtered(&self, rows: u64) {
+        self.lock().rows_filtered += rows;
+    }
+
+    /// Their number so far.
+    pub fn rows_filtered(&self) -> u64 {
+        self.lock().rows_filtered
+    }
+
     /// Executed GTIDs at the target; everything received from the source is at least that.
     pub fn gtids(&self, applied: String) {
         self.lock().applied_gtids = applied;
@@ -233,6 +244,7 @@ impl SyncStats {
                 age(s.received_timestamp)
             },
             rows_missed: s.rows_missed,
+            rows_filtered: s.rows_filtered,
             transactions: s.transactions,
             blocking_ddl: s.blocking_ddl.clone(),
             undecided_xa: s.undecided_xa.clone(),

@@ -12,6 +12,7 @@ use dm_schema::{
 };
 
 use super::{
+    row_filter::RowFilter,
     stats::Place,
     stored_tables::{StoredTable, StoredTables},
     token_modes::{TokenModes, Unify},
@@ -39,6 +40,8 @@ pub struct Table {
     pub joined: bool,
     /// Set once it was said that safe mode can't help it.
     pub noted: Arc<AtomicBool>,
+    /// What filters do with its rows.
+    pub filter: RowFilter,
 }
 
 /// All tables of one subtask.
@@ -93,8 +96,10 @@ impl Tables {
             return Ok(table.clone());
         }
         let name = TableName::new(map.schema_lossy(), map.table_lossy());
+        let filter = RowFilter::new(&self.rules, &name);
         let table = match self.rules.target_of(&name)? {
             None => None,
+            Some(_) if filter.skips_all() => None,
             Some(target) => Some(self.table(map, name, target, at).await?),
         };
         if self.by_map.len() >= REMEMBERED {
@@ -107,6 +112,13 @@ impl Tables {
     /// The answer that was given for the map of the same statement.
     pub fn resolved(&self, map: &Arc<TableMap>) -> Option<Option<Arc<Table>>> {
         self.by_map.get(&map.table_id).filter(|(known, _)| Arc::ptr_eq(known, map)).map(|(_, t)| t.clone())
+    }
+
+    /// Whether rows that are not written are so because of a filter, not because their table is not replicated.
+    pub fn filters(&self, map: &TableMap, table: Option<&Table>) -> bool {
+        let name = || TableName::new(map.schema_lossy(), map.table_lossy());
+        table.is_some()
+            || (!self.rules.events.is_empty() && matches!(self.rules.target_of(&name()), Ok(Some(_))))
     }
 
     async fn table(
@@ -147,6 +159,7 @@ impl Tables {
             checked: self.checked,
             joined: joined.is_some(),
             noted: Arc::default(),
+            filter: RowFilter::new(&self.rules, &name),
         });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)

@@ -207,6 +207,7 @@ fn observe(
     metrics.applied_file.set(applied.file_number());
     metrics.applied_pos.set(i64::try_from(applied.pos).unwrap_or(i64::MAX));
     metrics.spool_bytes.set(i64::try_from(sync.spool_bytes()).unwrap_or(i64::MAX));
+    metrics.rows_filtered.set(i64::try_from(sync.rows_filtered()).unwrap_or(i64::MAX));
     metrics.rows_missed.set(i64::try_from(stats.rows_missed).unwrap_or(i64::MAX));
     // The attachment counts from 0; what was counted of it before is in the metric already.
     let before = counted.swap(stats.transactions, Ordering::Relaxed);

@@ -1,0 +1,140 @@
+//! Filters: what is skipped at the target, and what the source's definitions are after it.
+use std::time::Duration;
+
+use anyhow::Result;
+use dm_proto::worker::{CheckRequest, CheckResponse, MetaStage, Stage};
+use dm_tests::Flavor;
+
+use crate::{
+    leader::check,
+    scene::{Scene, rows, same},
+};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn checked(scene: &Scene) -> Result<CheckResponse> {
+    let request = CheckRequest {
+        source_id: "s1".to_owned(),
+        source_config: scene.source_config(),
+        task_config: scene.task_config(),
+    };
+    check(&scene.address, request).await
+}
+
+/// Deletes, a dropped column and a truncation stay at the source; rows of the table that the source has now go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_filters_skip_rows_and_ddl_and_the_source_definition_follows() -> Result<()> {
+    for flavor in [Flavor::MySql, Flavor::MariaDb] {
+        let mut scene = Scene::start(flavor, Flavor::MySql, true).await?;
+        scene.with_rules(
+            "    filter-rules: [deletes, texts, forbidden]\n",
+            "filters:\n  deletes: {schema-pattern: d, table-pattern: 't*', events: [delete, drop column, drop table], \
+             action: Ignore}\n  texts: {schema-pattern: 'd*', sql-pattern: ['^truncate', 'modify\\s+b'], action: \
+             Ignore}\n  forbidden: {schema-pattern: d, table-pattern: stop, events: [update], action: Error}\n",
+        );
+        let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+        scene
+            .source
+            .run(&[
+                "CREATE DATABASE d",
+                "CREATE TABLE d.t1 (id INT PRIMARY KEY, a INT, b VARCHAR(20), c INT)",
+                "CREATE TABLE d.other (id INT PRIMARY KEY)",
+                "CREATE TABLE d.stop (id INT PRIMARY KEY, a INT)",
+                "INSERT INTO d.t1 VALUES (1, 1, 'x', 1), (2, 2, 'y', 2), (3, 3, 'z', 3)",
+                "INSERT INTO d.other VALUES (1), (2)",
+                "DELETE FROM d.t1 WHERE id < 3",
+                "DELETE FROM d.other WHERE id = 1",
+                // Skipped: the source has one column less from here on.
+                "ALTER TABLE d.t1 DROP COLUMN a",
+                "INSERT INTO d.t1 VALUES (4, 'four', 4)",
+                "UPDATE d.t1 SET b = 'new' WHERE id = 3",
+                "ALTER TABLE d.t1 MODIFY b VARCHAR(10)",
+            ])
+            .await?;
+        scene.caught_up().await?;
+        // The definitions are those that the stream gave, also for the next process.
+        scene.worker().kill9()?;
+        drop(leader);
+        scene.start_worker()?;
+        let leader = scene.sync(2, 2, MetaStage::MetaCreated).await?;
+        scene
+            .source
+            .run(&[
+                "INSERT INTO d.t1 VALUES (5, 'five', 5)",
+                "DELETE FROM d.t1 WHERE id = 5",
+                "TRUNCATE TABLE d.other",
+                "INSERT INTO d.other VALUES (9)",
+                "CREATE TABLE d.t2 (id INT PRIMARY KEY)",
+                "INSERT INTO d.t2 VALUES (1)",
+                "DROP TABLE d.t2",
+            ])
+            .await?;
+        scene.caught_up().await?;
+        assert_eq!(
+            rows(&scene.target, "SELECT id, a, b, c FROM d.t1").await?,
+            [
+                "'1', '1', 'x', '1'",
+                "'2', '2', 'y', '2'",
+                "'3', '3', 'new', '3'",
+                "'4', Null, 'four', '4'",
+                "'5', Null, 'five', '5'"
+            ]
+        );
+        assert_eq!(rows(&scene.target, "SELECT id FROM d.other").await?, ["'2'", "'9'"]);
+        assert_eq!(rows(&scene.target, "SELECT id FROM d.t2").await?, ["'1'"]);
+        let length = "SELECT CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'd' AND \
+                      TABLE_NAME = 't1' AND COLUMN_NAME = 'b'";
+        assert_eq!(rows(&scene.target, length).await?, ["'20'"]);
+        leader
+            .until("skipped rows are counted", DEADLINE, |s| {
+                s.sync.as_ref().is_some_and(|s| s.rows_filtered == 1 && s.rows_missed == 0)
+            })
+            .await?;
+        scene.source.run(&["INSERT INTO d.stop VALUES (1, 1)", "UPDATE d.stop SET a = 2"]).await?;
+        let seen = leader.until_stage(Stage::Paused).await?;
+        assert_eq!(seen.errors[0].code, 51033, "{seen:?}");
+        assert!(seen.errors[0].message.contains("`forbidden`"), "{seen:?}");
+    }
+    Ok(())
+}
+
+/// An ALTER of which one part is skipped has no form at the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_is_skipped_in_part_stops_the_task() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MySql, true).await?;
+    scene.with_rules(
+        "    filter-rules: [f]\n",
+        "filters:\n  f: {schema-pattern: d, events: [drop column, all dml], action: Ignore}\n",
+    );
+    let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY, a INT)",
+            "INSERT INTO d.t VALUES (1, 1)",
+            "ALTER TABLE d.t DROP COLUMN a, ADD COLUMN b INT",
+        ])
+        .await?;
+    let seen = leader.until_stage(Stage::Paused).await?;
+    assert_eq!(seen.errors[0].code, 51033, "{seen:?}");
+    assert!(seen.errors[0].message.contains("one part of the statement"), "{seen:?}");
+    same(&scene, "SELECT id, a FROM (SELECT 1 id, 1 a) x WHERE false", "SELECT id, a FROM d.t").await
+}
+
+/// An event that nobody knows is refused with the names that there are; DM drops such a rule silently.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_event_is_refused_at_start() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MySql, true).await?;
+    scene.with_rules(
+        "    filter-rules: [f]\n",
+        "filters:\n  f: {schema-pattern: d, events: [truncat table], action: Ignore}\n",
+    );
+    let answer = checked(&scene).await?;
+    let failed: Vec<_> = answer.items.iter().filter(|i| i.state == "failure").collect();
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!(failed[0].error.as_ref().unwrap().code, 20037);
+    assert!(failed[0].message.contains("`truncat table`"), "{failed:?}");
+    assert!(failed[0].message.contains("truncate table"), "{failed:?}");
+    Ok(())
+}
