@@ -63,6 +63,8 @@ pub enum Command {
     OperateSource(OperateSource),
     /// Start a task described by a configuration file
     StartTask(StartTask),
+    /// Check a task's configuration file and show which table goes where; nothing is changed
+    CheckTask(CheckTask),
     /// Stop a task, or all tasks of one source
     StopTask(TaskArgs),
     /// Pause a running task, or all tasks of one source
@@ -114,6 +116,22 @@ pub struct StartTask {
     /// Take over progress tables that another cluster wrote
     #[arg(long)]
     pub adopt_meta: bool,
+    /// Where the binlog begins: "2021-01-01 00:00:00"
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub start_time: String,
+}
+
+/// `check-task`.
+#[derive(Debug, Args)]
+pub struct CheckTask {
+    /// The task's configuration file
+    pub config_file: String,
+    /// Accepted as in DM; every error is shown
+    #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
+    pub error: i64,
+    /// Accepted as in DM; every warning is shown
+    #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
+    pub warn: i64,
     /// Where the binlog begins: "2021-01-01 00:00:00"
     #[arg(long, default_value = "", hide_default_value = true)]
     pub start_time: String,

@@ -32,6 +32,7 @@ impl Context {
         let mut text = match command {
             Command::OperateSource(args) => source::operate(self, args, sources).await,
             Command::StartTask(args) => task::start(self, args, sources).await,
+            Command::CheckTask(args) => task::check(self, args).await,
             Command::StopTask(args) => task::operate(self, TaskOp::Delete, args, sources).await,
             Command::PauseTask(args) => task::operate(self, TaskOp::Pause, args, sources).await,
             Command::ResumeTask(args) => task::operate(self, TaskOp::Resume, args, sources).await,

@@ -1,13 +1,16 @@
-//! `start-task`, `stop-task`, `pause-task`, `resume-task`.
+//! `start-task`, `check-task`, `stop-task`, `pause-task`, `resume-task`.
 
 use super::{Context, read_file, task_name, whole_source};
-use crate::args::{StartTask, TaskArgs};
+use crate::args::{CheckTask, StartTask, TaskArgs};
 use crate::client::CallOptions;
 use crate::failure::Failure;
 use crate::jsonpb;
 use crate::say;
 use dm_proto::config::TaskConfig;
-use dm_proto::pb::{OperateTaskRequest, OperateTaskResponse, StartTaskRequest, StartTaskResponse, TaskOp};
+use dm_proto::pb::{
+    CheckTaskRequest, CheckTaskResponse, OperateTaskRequest, OperateTaskResponse, StartTaskRequest,
+    StartTaskResponse, TaskOp,
+};
 
 /// A pre-check text with this sentence is printed raw, as DM's dmctl does.
 const RAW_IF: &str = "fail to check synchronization configuration with type";
@@ -25,6 +28,28 @@ pub(super) async fn start(
     let options = CallOptions { adopt_meta: args.adopt_meta, ..Default::default() };
     let answer = context.masters.call(request, options, async |mut c, r| c.start_task(r).await).await?;
     print_started(answer)
+}
+
+/// The master says what is wrong with the file.
+pub(super) async fn check(context: &mut Context, args: CheckTask) -> Result<String, Failure> {
+    let task = read_file(&args.config_file)?;
+    sharding_keys_agree(&task)?;
+    let request =
+        CheckTaskRequest { task, err_cnt: args.error, warn_cnt: args.warn, start_time: args.start_time };
+    let options = CallOptions::default();
+    let answer = context.masters.call(request, options, async |mut c, r| c.check_task(r).await).await?;
+    print_checked(answer)
+}
+
+/// As [`print_started`].
+fn print_checked(mut answer: CheckTaskResponse) -> Result<String, Failure> {
+    if !answer.msg.contains(RAW_IF) {
+        return jsonpb::print(&answer, "CheckTaskResponse");
+    }
+    let text = std::mem::take(&mut answer.msg);
+    let json = jsonpb::print(&answer, "CheckTaskResponse")?;
+    let raw = json.replacen("\"msg\": \"\"", &format!("\"msg\": \"{text}\""), 1);
+    Ok(raw.replacen("detail: {", "   \tdetail: {", 1))
 }
 
 /// The answer; a pre-check's list keeps its lines, so that people can read it (it is no longer JSON then).

@@ -2,6 +2,7 @@
 
 mod binlog_schema;
 mod check;
+mod check_task;
 mod checktext;
 mod desk;
 mod forward;

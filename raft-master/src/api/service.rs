@@ -5,8 +5,8 @@ use dm_proto::pb::{self, master_server::Master};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
-    REPORT_AGE, binlog_schema, forward::Forwarder, handle_error, list_member, offline_member, operate_source,
-    operate_task, query_status, register, show_locks, start_task,
+    REPORT_AGE, binlog_schema, check_task, forward::Forwarder, handle_error, list_member, offline_member,
+    operate_source, operate_task, query_status, register, show_locks, start_task,
 };
 use crate::{node::Node, problem::Problem};
 
@@ -189,9 +189,15 @@ impl Master for MasterService {
 
     async fn check_task(
         &self,
-        _: Request<pb::CheckTaskRequest>,
+        request: Request<pb::CheckTaskRequest>,
     ) -> Result<Response<pb::CheckTaskResponse>, Status> {
-        Err(later("check-task"))
+        self.forwarder
+            .serve(
+                request,
+                |desk, _, message| Box::pin(async move { answered(check_task::handle(desk, message).await) }),
+                |mut master, request| Box::pin(async move { master.check_task(request).await }),
+            )
+            .await
     }
 
     async fn operate_leader(

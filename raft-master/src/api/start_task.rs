@@ -91,7 +91,7 @@ async fn start(
     };
     if !is_repetition(desk, &command)? {
         let owners = owners(desk, &asked).await?;
-        let items = pre_check(desk, request, &owners).await?;
+        let items = pre_check(desk, &request.task, &owners).await?;
         let verdict = checktext::verdict(&items);
         *check_text = verdict.text;
         if !verdict.passed {
@@ -136,7 +136,10 @@ fn is_repetition(desk: &Desk, c: &StartTask) -> Result<bool, Problem> {
 }
 
 /// The live owners of the sources; waits while sources are on their way to a new one.
-async fn owners(desk: &Desk, sources: &BTreeSet<String>) -> Result<Vec<(String, Binding)>, Problem> {
+pub(super) async fn owners(
+    desk: &Desk,
+    sources: &BTreeSet<String>,
+) -> Result<Vec<(String, Binding)>, Problem> {
     let until = Instant::now() + desk.node.settings.timing.pace.lease;
     let mut observed = desk.tenure.roster.changes();
     loop {
@@ -160,16 +163,15 @@ async fn owners(desk: &Desk, sources: &BTreeSet<String>) -> Result<Vec<(String, 
     }
 }
 
-async fn pre_check(
+pub(super) async fn pre_check(
     desk: &Desk,
-    request: &StartTaskRequest,
+    task: &str,
     owners: &[(String, Binding)],
 ) -> Result<Vec<CheckItem>, Problem> {
     let checks = owners.iter().map(|(id, binding)| async move {
         let source_config =
             desk.state(|state| state.sources.get(id).map(|s| s.config.clone()).unwrap_or_default());
-        let request =
-            CheckRequest { source_id: id.clone(), source_config, task_config: request.task.clone() };
+        let request = CheckRequest { source_id: id.clone(), source_config, task_config: task.to_owned() };
         let items = check::run(desk, &binding.worker, request).await;
         items.map_err(|NotRun(error)| Problem::Refused(error))
     });

@@ -28,8 +28,9 @@ mod sql_mode;
 
 pub use dialect::Dialect;
 pub use filter::{
-    BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes, FilterAction,
-    FilterError, NEVER as NEVER_EVENTS, RouteRule, Router, TablePattern, Verdict, is_system_schema,
+    AllowReason, BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes,
+    FilterAction, FilterError, NEVER as NEVER_EVENTS, RouteRule, Router, TablePattern, Verdict,
+    is_system_schema,
 };
 pub use model::{
     Column, ColumnType, ForeignKey, Generated, Key, KeyPart, ModelError, TableDefaults, TableModel, TypeKind,

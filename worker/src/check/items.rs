@@ -18,6 +18,21 @@ impl Items {
         });
     }
 
+    /// Passed, with something to read.
+    pub fn tell(&mut self, name: &str, message: String) {
+        self.list.push(CheckItem {
+            name: name.to_owned(),
+            state: "success".to_owned(),
+            message,
+            ..CheckItem::default()
+        });
+    }
+
+    /// All so far.
+    pub fn list_mut(&mut self) -> &mut Vec<CheckItem> {
+        &mut self.list
+    }
+
     pub fn warn(&mut self, name: &str, message: impl Into<String>, instruction: impl Into<String>) {
         self.list.push(CheckItem {
             name: name.to_owned(),

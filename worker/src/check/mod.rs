@@ -1,8 +1,10 @@
 //! Pre-checks: what would stop a subtask later is said now, one clear item each. Nothing is changed anywhere.
 mod columns;
 mod grants;
+mod ignored;
 mod items;
 mod source;
+mod table_map;
 mod tables;
 mod target;
 
@@ -51,6 +53,7 @@ async fn check(request: &CheckRequest, items: &mut Items) {
     if let (Some(mut conn), Some(mut target)) = (checked, target) {
         tables::check(&subtask, &mut conn, &mut target, items).await;
     }
+    ignored::apply(&subtask.ignore_checks, items);
 }
 
 fn subtask(task_config: &str, source_id: &str) -> Result<SubtaskConfig, Failure> {

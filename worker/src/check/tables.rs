@@ -6,7 +6,7 @@ use dm_proto::{
 use dm_schema::TableName;
 use mysql_async::{Conn, prelude::Queryable};
 
-use super::{Items, columns};
+use super::{Items, columns, table_map};
 use crate::{
     failure::{Failure, from_mysql},
     unit::rules::Rules,
@@ -31,9 +31,10 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
             return items.fail("table_schema", &failure);
         }
     };
-    let pairs: Result<Vec<(TableName, TableName)>, Failure> = tables
-        .iter()
-        .map(|(schema, table)| TableName::new(schema, table))
+    let names: Vec<TableName> = tables.iter().map(|(schema, table)| TableName::new(schema, table)).collect();
+    table_map::check(subtask, &rules, &names, items);
+    let pairs: Result<Vec<(TableName, TableName)>, Failure> = names
+        .into_iter()
         .filter_map(|name| rules.target_of(&name).transpose().map(|to| to.map(|to| (name, to))))
         .collect();
     let pairs = match pairs {

@@ -12,8 +12,8 @@ use crate::failure::Failure;
 
 /// The block-allow-list and the routes of one subtask, compiled. Load and sync must agree on every table.
 pub struct Rules {
-    allow: BlockAllowList,
-    router: Router,
+    pub(crate) allow: BlockAllowList,
+    pub(crate) router: Router,
     pub(crate) events: EventFilter,
 }
 

@@ -138,3 +138,88 @@ async fn an_unknown_event_is_refused_at_start() -> Result<()> {
     assert!(failed[0].message.contains("truncate table"), "{failed:?}");
     Ok(())
 }
+
+/// The check tells which table goes where and by which rule, and which rules are about nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_maps_tables_and_warns_of_idle_rules() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MySql, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t1 (id INT PRIMARY KEY)",
+            "CREATE TABLE d.log (id INT PRIMARY KEY)",
+            "CREATE TABLE d.plain (id INT PRIMARY KEY)",
+            "CREATE DATABASE other",
+            "CREATE TABLE other.t (id INT PRIMARY KEY)",
+        ])
+        .await?;
+    scene.with_rules(
+        "    block-allow-list: b\n    route-rules: [merge, idle]\n    filter-rules: [deletes, nowhere]\n",
+        "block-allow-list:\n  b: {do-dbs: [d], ignore-tables: [{db-name: d, tbl-name: 'lo*'}]}\n\
+         routes:\n  merge: {schema-pattern: d, table-pattern: 't*', target-schema: x, target-table: t}\n  \
+         idle: {schema-pattern: gone, target-schema: y}\n\
+         filters:\n  deletes: {schema-pattern: d, table-pattern: 't*', events: [delete], action: Ignore}\n  \
+         nowhere: {schema-pattern: d, table-pattern: zz, events: [delete, drop view], action: Ignore}\n",
+    );
+    let answer = checked(&scene).await?;
+    let of = |name: &str| answer.items.iter().find(|i| i.name == name).unwrap();
+    assert!(answer.items.iter().all(|i| i.state != "failure"), "{answer:?}");
+    let map = of("table_map");
+    assert_eq!(map.state, "success");
+    for line in [
+        "source s1: 4 tables, 2 replicated, 2 skipped",
+        "  `d`.`t1` -> `x`.`t` (route `merge`, filters `deletes`)",
+        "  `d`.`plain` -> `d`.`plain` (no route)",
+        "  `d`.`log` skipped (block-allow-list: ignore-tables `d.lo*`)",
+        "  `other`.`t` skipped (block-allow-list: not in do-dbs)",
+    ] {
+        let found = map.message.lines().any(|l| l == line || l.replace('`', "") == line.replace('`', ""));
+        assert!(found, "{line} in {}", map.message);
+    }
+    let rules = of("rules");
+    assert_eq!(rules.state, "warning");
+    for words in ["route `idle`", "filter `nowhere` matches no", "no event of this version is `drop view`"] {
+        assert!(rules.message.contains(words), "{words} in {}", rules.message);
+    }
+    assert!(!rules.message.contains("`deletes`"), "{}", rules.message);
+    Ok(())
+}
+
+/// Two tables that the rules can't tell apart are refused, as are two routes for one table; an ignored check is a
+/// warning.
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_are_refused_and_ignored_checks_are_said() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MySql, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY)",
+            "CREATE TABLE d.T (id INT PRIMARY KEY)",
+            "SET GLOBAL binlog_row_image = 'MINIMAL'",
+        ])
+        .await?;
+    let failed = |answer: &CheckResponse| -> Vec<(String, i32)> {
+        let failures = answer.items.iter().filter(|i| i.state == "failure");
+        failures.map(|i| (i.name.clone(), i.error.as_ref().map_or(0, |e| e.code))).collect()
+    };
+    let twins = failed(&checked(&scene).await?);
+    assert!(twins.contains(&("rules".to_owned(), 26001)), "{twins:?}");
+    assert!(twins.iter().any(|(name, _)| name == "binlog_row_image"), "{twins:?}");
+    scene.with_rules("", "case-sensitive: true\nignore-checking-items: [binlog_row_image]\n");
+    let answer = checked(&scene).await?;
+    // Without regard to letter case at the target they would be one table.
+    let said = answer.items.iter().find(|i| i.name == "binlog_row_image").unwrap();
+    assert_eq!(said.state, "warning");
+    assert!(said.message.starts_with("left out by `ignore-checking-items`"), "{said:?}");
+    scene.source.run(&["DROP TABLE d.T"]).await?;
+    scene.with_rules(
+        "    route-rules: [one, two]\n",
+        "routes:\n  one: {schema-pattern: d, table-pattern: t, target-schema: x}\n  two: {schema-pattern: 'd*', \
+         table-pattern: 't*', target-schema: y}\n",
+    );
+    let both = failed(&checked(&scene).await?);
+    assert!(both.contains(&("table_schema".to_owned(), 40080)), "{both:?}");
+    Ok(())
+}

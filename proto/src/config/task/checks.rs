@@ -82,9 +82,10 @@ pub(super) fn shard_mode(
 pub(super) fn ignored_items(items: &[String]) -> Result<(), Error> {
     match items.iter().find(|item| !CHECK_ITEMS.contains(&item.as_str())) {
         None => Ok(()),
-        Some(item) => {
-            Err(Code::IgnoreItemUnknown.error(format!("ignore-checking-items: `{item}` is not known")))
-        }
+        Some(item) => Err(Code::IgnoreItemUnknown.error(format!(
+            "ignore-checking-items: `{item}` is not known; known are: {}",
+            CHECK_ITEMS.join(", ")
+        ))),
     }
 }
 

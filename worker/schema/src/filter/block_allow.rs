@@ -40,6 +40,32 @@ pub struct BlockAllowRules {
     pub ignore_tables: Vec<TablePattern>,
 }
 
+/// Which entry of the block-allow-list decides about a table; indexes are places in the lists as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowReason {
+    /// A schema of the server's own.
+    System,
+    /// `do-dbs` is not empty and does not name it.
+    NotInDoDbs,
+    /// `ignore-dbs` names it.
+    IgnoreDb(usize),
+    /// `do-tables` names it.
+    DoTable(usize),
+    /// `ignore-tables` names it.
+    IgnoreTable(usize),
+    /// `do-tables` is not empty and does not name it.
+    NotInDoTables,
+    /// Nothing is against it.
+    Allowed,
+}
+
+impl AllowReason {
+    /// Whether the table is copied.
+    pub fn allows(self) -> bool {
+        matches!(self, AllowReason::Allowed | AllowReason::DoTable(_))
+    }
+}
+
 /// Compiled block-allow-list. Both parts of a table rule must match in the same rule (DM matches them apart when
 /// one of them is a regular expression).
 #[derive(Debug, Clone)]
@@ -85,10 +111,30 @@ impl BlockAllowList {
 
     /// Is this table copied?
     pub fn allows_table(&self, schema: &str, table: &str) -> bool {
-        let hit =
-            |list: &[(Pattern, Pattern)]| list.iter().any(|(s, t)| s.matches(schema) && t.matches(table));
-        self.allows_schema(schema)
-            && (hit(&self.do_tables) || (!hit(&self.ignore_tables) && self.do_tables.is_empty()))
+        self.reason(schema, table).allows()
+    }
+
+    /// What decides about a table.
+    pub fn reason(&self, schema: &str, table: &str) -> AllowReason {
+        let hit = |list: &[(Pattern, Pattern)]| {
+            list.iter().position(|(s, t)| s.matches(schema) && t.matches(table))
+        };
+        if is_system_schema(schema) {
+            return AllowReason::System;
+        }
+        if !self.allows_schema(schema) {
+            let ignored = self.ignore_dbs.iter().position(|p| p.matches(schema));
+            return match ignored {
+                Some(index) if self.do_dbs.is_empty() => AllowReason::IgnoreDb(index),
+                _ => AllowReason::NotInDoDbs,
+            };
+        }
+        match (hit(&self.do_tables), hit(&self.ignore_tables)) {
+            (Some(index), _) => AllowReason::DoTable(index),
+            (None, Some(index)) => AllowReason::IgnoreTable(index),
+            (None, None) if self.do_tables.is_empty() => AllowReason::Allowed,
+            (None, None) => AllowReason::NotInDoTables,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod events;
 mod pattern;
 mod router;
 
-pub use block_allow::{BlockAllowList, BlockAllowRules, TablePattern, is_system_schema};
+pub use block_allow::{AllowReason, BlockAllowList, BlockAllowRules, TablePattern, is_system_schema};
 pub use event_filter::{EventFilter, EventRule, FilterAction, Verdict};
 pub use events::{EVENT_NAMES, EventTypes, NEVER};
 pub use pattern::FilterError;

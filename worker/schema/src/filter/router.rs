@@ -55,32 +55,7 @@ impl Router {
     ///
     /// Table rules win over schema rules. Without a match the name stays. Two matches of one level are an error.
     pub fn route(&self, schema: &str, table: &str) -> Result<TableName, FilterError> {
-        let mut best: Option<&RouteRule> = None;
-        for level_has_table in [true, false] {
-            if level_has_table && table.is_empty() {
-                continue;
-            }
-            for (schema_pattern, table_pattern, rule) in &self.rules {
-                let hit = table_pattern.is_some() == level_has_table
-                    && schema_pattern.matches(schema)
-                    && table_pattern.as_ref().is_none_or(|p| p.matches(table));
-                if !hit {
-                    continue;
-                }
-                if let Some(first) = best {
-                    return Err(FilterError::Ambiguous {
-                        schema: schema.to_owned(),
-                        table: table.to_owned(),
-                        first: first.describe(),
-                        second: rule.describe(),
-                    });
-                }
-                best = Some(rule);
-            }
-            if best.is_some() {
-                break;
-            }
-        }
+        let best = self.decides(schema, table)?.and_then(|index| self.rules.get(index)).map(|(_, _, r)| r);
         Ok(match best {
             None => TableName::new(schema, table),
             Some(rule)
@@ -90,6 +65,37 @@ impl Router {
             }
             Some(rule) => TableName::new(rule.target_schema.clone(), rule.target_table.clone()),
         })
+    }
+
+    /// Place of the rule that names a table; `None` when none matches.
+    pub fn decides(&self, schema: &str, table: &str) -> Result<Option<usize>, FilterError> {
+        let mut best: Option<(usize, &RouteRule)> = None;
+        for level_has_table in [true, false] {
+            if level_has_table && table.is_empty() {
+                continue;
+            }
+            for (index, (schema_pattern, table_pattern, rule)) in self.rules.iter().enumerate() {
+                let hit = table_pattern.is_some() == level_has_table
+                    && schema_pattern.matches(schema)
+                    && table_pattern.as_ref().is_none_or(|p| p.matches(table));
+                if !hit {
+                    continue;
+                }
+                if let Some((_, first)) = best {
+                    return Err(FilterError::Ambiguous {
+                        schema: schema.to_owned(),
+                        table: table.to_owned(),
+                        first: first.describe(),
+                        second: rule.describe(),
+                    });
+                }
+                best = Some((index, rule));
+            }
+            if best.is_some() {
+                break;
+            }
+        }
+        Ok(best.map(|(index, _)| index))
     }
 
     /// Whether any rule may give a source table this name at the target; with an empty table, a place in this schema.
