@@ -4,11 +4,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use dm_worker::runtime::{Args, LAST_RESORT, init_logging, run, watch_signals};
 
-/// Row changes are many short-lived buffers of all sizes, on all threads: the system's allocator keeps three times as much
-/// memory for them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.version {

@@ -443,12 +443,6 @@ codes! {
     AssignmentTooLarge 51022 "dm-master" Internal High NeedsPerson,
         "What one worker has to do is larger than a message may be.",
         "Please start more workers, or stop some tasks; rules of a task count once for each of its sources.";
-    SpoolFull 51030 "sync-unit" Internal High NeedsPerson,
-        "The worker's disk can't hold a large transaction until its commit is read.",
-        "Please free disk space under the worker's `data-dir`, or raise its `spool-limit-mb`, then execute `resume-task`.";
-    XaUndecided 51031 "sync-unit" Upstream High NeedsPerson,
-        "An XA transaction can't be held until it is decided, or its rows were prepared before the task began.",
-        "Please commit or roll back prepared XA transactions at the source (`XA RECOVER` lists them), then execute `resume-task`.";
     ReplayNotPossible 51023 "sync-unit" Downstream High NeedsPerson,
         "A change may have been applied before, and applying it again would make a difference.",
         "Please execute `stop-task` here, let DM go on and stop it there with `stop-task` while it runs, so that its checkpoint is exact, then execute `start-task` again; or exclude the table with block-allow-list, or load it anew.";
@@ -458,6 +452,12 @@ codes! {
     StartTimeInvalid 51025 "config" Internal Medium NeedsPerson,
         "`--start-time` is not a time.",
         "Please give a time such as `2026-11-25 16:45:00`, with `Z` or an offset such as `+02:00` if it is not the source's own.";
+    SpoolFull 51030 "sync-unit" Internal High NeedsPerson,
+        "The worker's disk can't hold a large transaction until its commit is read.",
+        "Please free disk space under the worker's `data-dir`, or raise its `spool-limit-mb`, then execute `resume-task`.";
+    XaUndecided 51031 "sync-unit" Upstream High NeedsPerson,
+        "An XA transaction can't be held until it is decided, or its rows were prepared before the task began.",
+        "Please commit or roll back prepared XA transactions at the source (`XA RECOVER` lists them), then execute `resume-task`.";
     FilterStops 51033 "sync-unit" Upstream High NeedsPerson,
         "A filter forbids an event, or decides differently about parts of it.",
         "Please change the filter in the task file and start the task again, or use `binlog skip`.";

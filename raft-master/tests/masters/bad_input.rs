@@ -78,6 +78,7 @@ async fn tasks_and_commands() {
     assert!(!absent.result && absent.msg.contains("has no source or not exist"), "{absent:?}");
     worker.with(|s| s.check.clear());
 
+    let checked = task.clone();
     assert!(cluster.start_task(task.clone(), &[]).await.result);
     let twice = cluster.start_task(task, &[]).await;
     assert!(
@@ -90,8 +91,11 @@ async fn tasks_and_commands() {
     let mut master = cluster.via_follower().await;
     let later = master.transfer_source(TransferSourceRequest::default()).await.unwrap_err();
     assert!(later.code() == Code::Unimplemented && later.message().contains("transfer-source"), "{later:?}");
-    let later = master.check_task(CheckTaskRequest::default()).await.unwrap_err();
-    assert!(later.code() == Code::Unimplemented && later.message().contains("check-task"), "{later:?}");
+    let empty = master.check_task(CheckTaskRequest::default()).await.unwrap().into_inner();
+    assert!(!empty.result && empty.msg.contains("code=20019"), "{empty:?}");
+    let request = CheckTaskRequest { task: checked, ..CheckTaskRequest::default() };
+    let good = master.check_task(request).await.unwrap().into_inner();
+    assert!(good.result, "{good:?}");
 
     let all = master.list_member(ListMemberRequest::default()).await.unwrap().into_inner();
     assert_eq!(all.members.len(), 3);

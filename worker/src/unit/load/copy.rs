@@ -21,8 +21,8 @@ const STATEMENT_ROWS: u64 = 500;
 const STATEMENT_BYTES: usize = 256 << 10;
 /// A source that gives no row for so long hangs, or the connection is half open.
 const ROW_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
-/// Text of one piece; below half of the smallest `max_allowed_packet` that is in use.
-const PIECE_BYTES: usize = 1 << 20;
+/// Text of one piece; below half of the smallest `max_allowed_packet` that is in use. Each lane holds several, in copies.
+const PIECE_BYTES: usize = 256 << 10;
 /// What the fence and the chunk's record add to a packet, and a statement's guard.
 const REST_BYTES: usize = 128 << 10;
 const GUARD_BYTES: usize = 80;
