@@ -23,7 +23,7 @@ pub use quantity::{parse_duration, parse_size};
 pub use rules::{BlockAllowConfig, RouteConfig, TablePattern};
 pub use secret::Secret;
 pub use source::{CheckerConfig, Flavor, SourceConfig};
-pub use task::{StartPosition, SubtaskConfig, TaskConfig, TaskMode};
+pub use task::{OnlineDdlConfig, StartPosition, SubtaskConfig, TaskConfig, TaskMode};
 pub use units::{LoaderConfig, MydumperConfig, OnDuplicate, SyncerConfig};
 pub use worker::{WorkerConfig, WorkerFile};
 

@@ -29,8 +29,8 @@ mod sql_mode;
 pub use dialect::Dialect;
 pub use filter::{
     AllowReason, BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes,
-    FilterAction, FilterError, NEVER as NEVER_EVENTS, RouteRule, Router, TablePattern, Verdict,
-    is_system_schema,
+    FilterAction, FilterError, NEVER as NEVER_EVENTS, OnlineNames, OnlineRole, RouteRule, Router,
+    TablePattern, Verdict, is_system_schema,
 };
 pub use model::{
     Column, ColumnType, ForeignKey, Generated, Key, KeyPart, ModelError, TableDefaults, TableModel, TypeKind,

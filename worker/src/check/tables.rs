@@ -9,7 +9,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use super::{Items, columns, table_map};
 use crate::{
     failure::{Failure, from_mysql},
-    unit::rules::Rules,
+    unit::rules::{Online, Rules},
 };
 
 const SOURCE_TABLES: &str = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = \
@@ -48,6 +48,7 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
             "Please check the patterns; tables that are created later are replicated if they match.",
         );
     }
+    left_out(&tables, &rules, items);
     let others: Vec<(String, String, String)> = match target.query(OTHER_ENGINES).await {
         Ok(rows) => rows,
         Err(error) => {
@@ -72,4 +73,27 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
         .workaround("Please convert them with 'ALTER TABLE ... ENGINE=InnoDB;'.")
     });
     columns::check(subtask, &pairs, source, target, items).await;
+}
+
+/// Tables that are taken for those of an online schema change, which nobody may have meant.
+fn left_out(tables: &[(String, String)], rules: &Rules, items: &mut Items) {
+    let names: Vec<String> = tables
+        .iter()
+        .map(|(schema, table)| TableName::new(schema, table))
+        .filter(|name| rules.online(name) != Online::No)
+        .map(|name| name.to_string())
+        .collect();
+    if names.is_empty() {
+        return items.pass("online_ddl");
+    }
+    items.warn(
+        "online_ddl",
+        format!(
+            "tables are left out, for their names are those of online schema changes (`shadow-table-rules`, \
+             `trash-table-rules`): {}",
+            names.join(", ")
+        ),
+        "If a schema change is running, please wait until it is done: how its table was altered before the task began is \
+         not known. If these are tables like any other, please set `online-ddl: false` or give narrower rules.",
+    );
 }

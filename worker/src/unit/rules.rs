@@ -5,7 +5,7 @@ use dm_proto::{
 };
 use dm_schema::{
     BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes, FilterAction,
-    FilterError, RouteRule, Router, TableName, TablePattern, Verdict,
+    FilterError, OnlineNames, OnlineRole, RouteRule, Router, TableName, TablePattern, Verdict,
 };
 
 use crate::failure::Failure;
@@ -15,6 +15,18 @@ pub struct Rules {
     pub(crate) allow: BlockAllowList,
     pub(crate) router: Router,
     pub(crate) events: EventFilter,
+    online: OnlineNames,
+}
+
+/// What a table is to an online schema change of a table that is migrated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Online {
+    /// Nothing.
+    No,
+    /// It is to take the place of this table.
+    Shadow(TableName),
+    /// The tool's notes, or what is left after the swap.
+    Trash,
 }
 
 impl Rules {
@@ -44,6 +56,10 @@ impl Rules {
             allow: BlockAllowList::new(&rules, subtask.case_sensitive).map_err(broken)?,
             router: Router::new(&routes, subtask.case_sensitive).map_err(broken)?,
             events: events(subtask)?,
+            online: match &subtask.online_ddl {
+                Some(rules) => OnlineNames::new(&rules.shadow, &rules.trash).map_err(broken)?,
+                None => OnlineNames::default(),
+            },
         })
     }
 
@@ -59,13 +75,25 @@ impl Rules {
         self.router.leads_to(target)
     }
 
-    /// The table's name at the target, or `None` for a table that is not migrated.
+    /// By its name. Where the table that it would belong to is not migrated it is a table like any other.
+    pub fn online(&self, source: &TableName) -> Online {
+        let migrated = |real: &str| self.allow.allows_table(&source.schema, real);
+        match self.online.role(&source.table) {
+            OnlineRole::Shadow(real) if migrated(real) => {
+                Online::Shadow(TableName::new(&source.schema, real))
+            }
+            OnlineRole::Trash(real) if migrated(real) => Online::Trash,
+            _ => Online::No,
+        }
+    }
+
+    /// The table's name at the target, or `None` for a table that is not migrated, as those of online schema changes.
     pub fn target_of(&self, source: &TableName) -> Result<Option<TableName>, Failure> {
         let allowed = match source.is_schema() {
             true => self.allow.allows_schema(&source.schema),
             false => self.allow.allows_table(&source.schema, &source.table),
         };
-        if !allowed {
+        if !allowed || self.online(source) != Online::No {
             return Ok(None);
         }
         self.router.route_name(source).map(Some).map_err(|e| {

@@ -6,6 +6,7 @@ use dm_proto::{
     error::{Code, Scope},
 };
 use dm_schema::TableName;
+use dm_target::without_counter;
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{connect, identity::SourceIdentity};
@@ -54,7 +55,7 @@ impl Definitions {
         for _ in 0..ATTEMPTS {
             let point = point(&mut conn).await?;
             let after = show_create(&mut conn, name).await?;
-            if before == after {
+            if before.as_deref().map(without_counter) == after.as_deref().map(without_counter) {
                 self.conn = Some(conn);
                 let (gtids, file, pos) = point;
                 return Ok(before.map(|create| Definition { create, gtids, file, pos }));

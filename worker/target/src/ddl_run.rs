@@ -244,8 +244,8 @@ fn creates(sql: &[u8]) -> bool {
             .is_some_and(|rest| rest.to_ascii_uppercase().windows(6).take(24).any(|w| w == b"INDEX "))
 }
 
-/// Drops ` AUTO_INCREMENT=n`: rows of other writers move it.
-fn without_counter(create: &str) -> String {
+/// A definition without ` AUTO_INCREMENT=n`: every row that is written moves it.
+pub fn without_counter(create: &str) -> String {
     let marker = " AUTO_INCREMENT=";
     // Only in the table options, after the last closing parenthesis of the columns.
     let Some(at) = create.rfind(marker) else { return create.to_owned() };

@@ -42,6 +42,7 @@ pub use batch::{Batch, ChunkMark, PartMark};
 #[cfg(feature = "broken")]
 pub use broken::Broken;
 pub use ddl::{DdlClass, DdlDecision, DdlObject, DdlRecord, DdlStep};
+pub use ddl_run::without_counter;
 pub use error::{TargetError, Verdict};
 pub use executed::{ExecutedSet, MariaDbExecuted, PositionExecuted, ResumePoint};
 pub use load::{ChunkState, LoadChunk, LoadState};

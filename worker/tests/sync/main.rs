@@ -20,6 +20,8 @@ mod matrix;
 mod matrix_tables;
 mod metadata;
 mod misses;
+mod online_ddl;
+mod online_ddl_refused;
 mod operators;
 mod random;
 mod refuse;

@@ -32,6 +32,8 @@ pub struct Scene {
     pub source_lines: &'static str,
     /// `RAFT_DM_BROKEN` of the worker's next start.
     pub broken: &'static str,
+    /// The worker's next start stops at failpoints, see [`Scene::hold`].
+    pub holds: bool,
     /// More arguments of the worker's next start.
     pub arguments: &'static [&'static str],
 }
@@ -65,6 +67,7 @@ impl Scene {
             source_port: None,
             source_lines: "",
             broken: "",
+            holds: false,
             arguments: &[],
         };
         scene.mark_start().await?;
@@ -163,7 +166,11 @@ impl Scene {
     }
 
     fn process(&self, name: &str, address: &str, log: &Path) -> Result<Running> {
-        Program::new(env!("CARGO_BIN_EXE_dm-worker"))
+        let mut program = Program::new(env!("CARGO_BIN_EXE_dm-worker"));
+        if self.holds {
+            program = program.env("RAFT_DM_HOLD_DIR", self.scratch.path().join("holds"));
+        }
+        program
             .args(["--name", name, "--worker-addr", address, "--join", "127.0.0.1:1"])
             .args(self.arguments)
             .env("RAFT_DM_BROKEN", self.broken)
@@ -173,6 +180,26 @@ impl Scene {
             .arg(log)
             .output_to(self.scratch.path().join("output.log"))
             .start()
+    }
+
+    fn hold_file(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.scratch.path().join("holds").join("w1");
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir.join(name))
+    }
+
+    /// Whoever comes to this failpoint next stays there.
+    pub fn hold(&self, failpoint: &str) -> Result<()> {
+        Ok(std::fs::write(self.hold_file(failpoint)?, "")?)
+    }
+
+    /// Kills the worker that is held there, and starts it again.
+    pub async fn kill_at(&mut self, failpoint: &str) -> Result<()> {
+        let held = self.hold_file(&format!("{failpoint}.held"))?;
+        wait_until(CAUGHT_UP, failpoint, || async { Ok(held.exists()) }).await?;
+        self.worker().kill9()?;
+        std::fs::remove_file(held)?;
+        self.start_worker()
     }
 
     pub fn log(&self) -> PathBuf {

@@ -108,9 +108,13 @@ pub(super) fn timezone(zone: Option<String>) -> Result<Option<String>, Error> {
 }
 
 /// A rule for the names of online-DDL tables: one group, anchored if it is not.
-pub(super) fn online_ddl_rule(rule: &str) -> Result<(), Error> {
+pub(super) fn online_ddl_rule(rule: &str) -> Result<String, Error> {
     match regex::Regex::new(rule).map(|r| r.captures_len()) {
-        Ok(2) => Ok(()),
+        Ok(2) => {
+            let begin = if rule.starts_with('^') { "" } else { "^" };
+            let end = if rule.ends_with('$') { "" } else { "$" };
+            Ok(format!("{begin}{rule}{end}"))
+        }
         Ok(_) => {
             Err(Code::OnlineDdlRegexInvalid
                 .error(format!("online-DDL rule `{rule}` needs exactly one group")))

@@ -184,6 +184,7 @@ pub(super) fn resolve(
         session: common.session.clone(),
         timezone: common.timezone.clone(),
         block_allow,
+        online_ddl: common.online_ddl.clone(),
         routes,
         filters,
         ignore_checks: common.ignore_checks.clone(),

@@ -51,6 +51,8 @@ pub struct SubtaskConfig {
     pub timezone: Option<String>,
     /// What is replicated.
     pub block_allow: BlockAllowConfig,
+    /// Names of the tables of online schema changes; `None` = they are tables like any other.
+    pub online_ddl: Option<OnlineDdlConfig>,
     /// New names at the target, in the instance's order.
     pub routes: Vec<RouteConfig>,
     /// Events that are skipped, in the instance's order.
@@ -65,6 +67,16 @@ pub struct SubtaskConfig {
     pub loader: LoaderConfig,
     /// How events are applied.
     pub syncer: SyncerConfig,
+}
+
+/// How tables of gh-ost and pt-online-schema-change are known. Regular expressions of whole names, with one group each:
+/// the name of the table that is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnlineDdlConfig {
+    /// Tables that take the place of the changed one.
+    pub shadow: Vec<String>,
+    /// Tables that nobody needs: the tool's notes, and the changed table after the swap.
+    pub trash: Vec<String>,
 }
 
 /// Units that a task runs.

@@ -123,10 +123,31 @@ fn the_shortest_file_gets_the_defaults() {
     assert_eq!((s.mydumper.threads, s.loader.pool_size), (4, 16));
     assert_eq!(s.block_allow, BlockAllowConfig::default());
     assert!(s.routes.is_empty() && s.target.password.is_empty() && task.warnings.is_empty());
+    let online = s.online_ddl.as_ref().unwrap();
+    assert_eq!(
+        (online.shadow[0].as_str(), online.trash[0].as_str()),
+        ("^_(.+)_(?:new|gho)$", "^_(.+)_(?:ghc|del|old)$")
+    );
 }
 
 #[test]
 fn dmctls_check_sees_keys_and_types_only() {
     assert_eq!(TaskConfig::check_yaml("{name: t}").unwrap().as_deref(), Some("t"));
     assert!(TaskConfig::check_yaml("{nam: t}").is_err());
+}
+
+#[test]
+fn rules_for_online_schema_changes() {
+    let online = |lines: &str| {
+        let file = format!(
+            "{lines}name: t\ntask-mode: all\ntarget-database: {{host: h, port: 1, user: u}}\nmysql-instances: [{{source-id: s}}]\n"
+        );
+        TaskConfig::parse(&file).unwrap().subtasks[0].online_ddl.clone()
+    };
+    assert_eq!(online("online-ddl: false\n"), None);
+    assert!(online("online-ddl: true\n").is_some());
+    assert!(online("online-ddl: false\nonline-ddl-scheme: gh-ost\n").is_some());
+    let own = online("shadow-table-rules: ['(.+)_x', '^(.+)_y$']\ntrash-table-rules: []\n").unwrap();
+    assert_eq!(own.shadow, ["^(.+)_x$", "^(.+)_y$"]);
+    assert_eq!(own.trash, ["^_(.+)_(?:ghc|del|old)$"]);
 }

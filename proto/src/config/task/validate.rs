@@ -2,13 +2,16 @@
 
 use super::instance::{Sections, resolve};
 use super::typed::TaskYaml;
-use super::{TaskConfig, checks};
+use super::{OnlineDdlConfig, TaskConfig, checks};
 use crate::config::{filled, not_yet};
 use crate::error::{Code, Error};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Meta schema of a task that names none.
 const META_SCHEMA: &str = "dm_meta";
+/// Names that gh-ost and pt-online-schema-change give.
+const SHADOW_TABLES: &str = "^_(.+)_(?:new|gho)$";
+const TRASH_TABLES: &str = "^_(.+)_(?:ghc|del|old)$";
 
 /// What all instances of a task share.
 pub(super) struct Common {
@@ -20,6 +23,7 @@ pub(super) struct Common {
     pub session: BTreeMap<String, String>,
     pub timezone: Option<String>,
     pub ignore_checks: BTreeSet<String>,
+    pub online_ddl: Option<OnlineDdlConfig>,
 }
 
 pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
@@ -48,7 +52,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
     if task.column_mappings.as_ref().is_some_and(|m| !m.is_empty()) {
         return Err(Code::ColumnMappingRemoved.error("task: `column-mappings` is set"));
     }
-    online_ddl(&task, &mut warnings)?;
+    let online_ddl = online_ddl(&task, &mut warnings)?;
     deprecated(&task, &mut warnings);
 
     let target = task.target_database.take();
@@ -63,6 +67,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
         session,
         timezone,
         ignore_checks: items.into_iter().collect(),
+        online_ddl,
     };
 
     let instances = task.mysql_instances.take().unwrap_or_default();
@@ -85,27 +90,23 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
     Ok(TaskConfig { name, mode, ignore_checks: common.ignore_checks, subtasks, warnings })
 }
 
-fn online_ddl(task: &TaskYaml, warnings: &mut Vec<String>) -> Result<(), Error> {
+fn online_ddl(task: &TaskYaml, warnings: &mut Vec<String>) -> Result<Option<OnlineDdlConfig>, Error> {
     let scheme = task.online_ddl_scheme.as_deref().unwrap_or_default();
     if !["", "gh-ost", "pt"].contains(&scheme) {
         let message = format!("online-ddl-scheme `{scheme}` is not known");
         return Err(Code::OnlineSchemeUnknown.error(message));
     }
-    let rules = [&task.shadow_table_rules, &task.trash_table_rules];
-    for rule in rules.into_iter().flatten().flatten() {
-        checks::online_ddl_rule(rule)?;
-    }
+    let rules = |given: &Option<Vec<String>>, default: &str| match given.as_deref().unwrap_or_default() {
+        [] => Ok(vec![default.to_owned()]),
+        given => given.iter().map(|rule| checks::online_ddl_rule(rule)).collect::<Result<Vec<_>, _>>(),
+    };
+    let shadow = rules(&task.shadow_table_rules, SHADOW_TABLES)?;
+    let trash = rules(&task.trash_table_rules, TRASH_TABLES)?;
     if !scheme.is_empty() {
         warnings.push("`online-ddl-scheme` is deprecated: use `online-ddl`".to_owned());
     }
-    if task.online_ddl == Some(true) || !scheme.is_empty() {
-        warnings.push(
-            "`online-ddl`: the tables of gh-ost and pt-online-schema-change are not recognised by this version; they \
-             are replicated as ordinary tables"
-                .to_owned(),
-        );
-    }
-    Ok(())
+    let on = task.online_ddl.unwrap_or(true) || !scheme.is_empty();
+    Ok(on.then_some(OnlineDdlConfig { shadow, trash }))
 }
 
 fn deprecated(task: &TaskYaml, warnings: &mut Vec<String>) {

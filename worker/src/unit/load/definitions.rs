@@ -1,7 +1,7 @@
 //! Databases and tables at the target, and whether the source's are still what was copied.
 use dm_proto::error::{Code, Scope};
 use dm_schema::{SqlMode, TableName, ddl};
-use dm_target::{Attachment, DdlClass, DdlObject, DdlStep};
+use dm_target::{Attachment, DdlClass, DdlObject, DdlStep, without_counter};
 
 use super::{
     dialect,
@@ -97,14 +97,6 @@ pub async fn still_the_same(context: &SubtaskContext, plan: &Plan) -> Result<(),
         }
     }
     conn.disconnect().await.map_err(|e| from_mysql(&e, Scope::Upstream, "close a connection to the source"))
-}
-
-/// AUTO_INCREMENT moves with every insert.
-fn without_counter(create: &str) -> String {
-    let Some(at) = create.rfind(" AUTO_INCREMENT=") else { return create.to_owned() };
-    let (head, tail) = create.split_at(at);
-    let rest = tail.trim_start_matches(" AUTO_INCREMENT=").trim_start_matches(|c: char| c.is_ascii_digit());
-    format!("{head}{rest}")
 }
 
 #[cfg(test)]

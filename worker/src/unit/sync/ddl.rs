@@ -9,10 +9,12 @@ use dm_target::{DdlObject, DdlStep, TxnId};
 
 use super::{
     assembler::{Statement, Transaction, short},
+    ddl_after::Work,
     ddl_filter::skipped,
     ddl_session::session,
     ddl_unknown::unknown,
-    stored_tables::{PendingDdl, StoredDdl, StoredTable},
+    online::{Handling, handlings, on_real, same_columns},
+    stored_tables::{PendingDdl, StoredChange, StoredTable},
     tables::Tables,
 };
 use crate::{failure::Failure, unit::load::translate};
@@ -22,7 +24,40 @@ pub struct Plan {
     /// In order; empty when everything is filtered out.
     pub steps: Vec<DdlStep>,
     pub pending: PendingDdl,
+    /// What it leaves has to be stored before anything later.
+    pub keeps: bool,
+    /// The steps were remembered, with all that their sessions need.
+    pub remembered: bool,
 }
+
+impl Plan {
+    pub fn new(steps: Vec<DdlStep>, pending: PendingDdl) -> Self {
+        Self { steps, pending, keeps: false, remembered: false }
+    }
+
+    /// The time zone of the statement's session, for all that runs in it, now or later.
+    pub fn set_time_zone(&mut self, zone: &str) {
+        let set = format!("SET time_zone = '{zone}'");
+        if !self.remembered {
+            self.steps.iter_mut().for_each(|step| step.session.push(set.clone()));
+        }
+        for statement in self.pending.online.iter_mut().flatten().flat_map(|c| &mut c.statements) {
+            for text in statement.session.iter_mut().filter(|s| *s == OPEN_TIME_ZONE) {
+                text.clone_from(&set);
+            }
+        }
+    }
+
+    /// The time zone is not known without asking the source.
+    pub fn needs_time_zone(&self) -> bool {
+        let open =
+            |c: &StoredChange| c.statements.iter().any(|s| s.session.iter().any(|t| t == OPEN_TIME_ZONE));
+        (!self.steps.is_empty() && !self.remembered) || self.pending.online.iter().flatten().any(open)
+    }
+}
+
+/// Stands for the time zone in the session of a statement that is remembered, until it is known.
+const OPEN_TIME_ZONE: &str = "";
 
 /// Splits, filters and routes one event.
 pub fn plan(
@@ -33,9 +68,11 @@ pub fn plan(
     included: impl Fn(&StoredTable) -> bool,
     dialect: Dialect,
 ) -> Result<Plan, Failure> {
-    let mut work = Work { tables, after: Vec::new(), gone: Vec::new() };
+    let mut work = Work::new(tables);
     let mut steps = Vec::new();
-    for (ordinal, part) in statement.statements.iter().enumerate() {
+    let (mut remembered, mut keeps) = (false, false);
+    let handlings = handlings(&statement.statements, &tables.rules, tables.online())?;
+    for (ordinal, (part, handling)) in statement.statements.iter().zip(handlings).enumerate() {
         let refuse = |what: &str| {
             Failure::new(
                 Code::DdlUnparseable,
@@ -63,7 +100,12 @@ pub fn plan(
                         continue;
                     }
                 },
-                _ if !part.tables.is_empty() && filtered(part, tables)? => continue,
+                _ if !part.tables.is_empty() && filtered(part, tables)? => {
+                    if handling == Handling::Forget {
+                        work.online_part(part, &handling, Vec::new(), statement.sql_mode, &included)?;
+                    }
+                    continue;
+                }
                 DdlKind::CreateTableSelect => {
                     return Err(refuse("CREATE TABLE .. SELECT as a statement can't be replicated"));
                 }
@@ -75,6 +117,26 @@ pub fn plan(
             && part.tables.iter().any(|t| t.to_string().contains(char::REPLACEMENT_CHARACTER))
         {
             return Err(refuse("its names are in a character set that can't be read"));
+        }
+        match handling {
+            Handling::Ordinary => {}
+            Handling::Refuse(why, workaround) => return Err(refuse(&why).workaround(workaround)),
+            handling => {
+                if let Handling::CutOver(real) = &handling
+                    && let Some(change) = work.change(&part.tables[0])
+                {
+                    steps = cut_over(change, real, &work, tables, txn, dialect, &refuse)?;
+                    remembered = true;
+                }
+                keeps |= matches!(handling, Handling::CutOver(_));
+                // Its text is not certain: the swap compares definitions.
+                let handling = match handling {
+                    Handling::Begin | Handling::Remember if statement.garbled => Handling::Forget,
+                    handling => handling,
+                };
+                work.online_part(part, &handling, kept(statement, dialect), statement.sql_mode, &included)?;
+                continue;
+            }
         }
         if filtered(part, tables)? {
             continue;
@@ -105,7 +167,9 @@ pub fn plan(
         steps.push(step(txn, ordinal, part, sql, objects(part, tables)?, session));
         work.apply(part, statement.sql_mode, &included)?;
     }
-    Ok(Plan { steps, pending: work.pending(txn) })
+    let pending = work.pending(txn);
+    keeps |= pending.online.is_some();
+    Ok(Plan { steps, pending, keeps, remembered })
 }
 
 /// What an event leaves behind at the source that is not executed at the target as it stands. What can't be followed is
@@ -116,24 +180,37 @@ pub fn left_behind(
     txn: &TxnId,
     included: impl Fn(&StoredTable) -> bool,
 ) -> PendingDdl {
-    let mut work = Work { tables, after: Vec::new(), gone: Vec::new() };
+    let mut work = Work::new(tables);
     let Some(statement) = &transaction.ddl else {
         // Not understood: every table whose name stands somewhere in it may be another one now.
         let text = transaction.passed.to_lowercase();
         for name in tables.names().filter(|n| !text.is_empty() && text.contains(&n.table.to_lowercase())) {
-            work.gone.push((name.schema.clone(), name.table.clone()));
+            work.remove(name);
+        }
+        for change in tables.online().iter().filter(|c| text.contains(&c.table.to_lowercase())) {
+            work.forget(&change.shadow());
         }
         return work.pending(txn);
     };
-    for part in statement.statements.iter().filter(|p| p.kind.is_ddl()) {
+    let handlings = handlings(&statement.statements, &tables.rules, tables.online()).unwrap_or_default();
+    for (number, part) in statement.statements.iter().enumerate().filter(|(_, p)| p.kind.is_ddl()) {
+        match handlings.get(number) {
+            // It is not remembered, but it has changed the shadow.
+            None | Some(Handling::Ordinary | Handling::Remember) => {}
+            Some(Handling::Refuse(..)) => {
+                if let Some(subject) = part.subject() {
+                    work.forget(subject);
+                }
+            }
+            Some(handling) => {
+                if work.online_part(part, handling, Vec::new(), statement.sql_mode, &included).is_ok() {
+                    continue;
+                }
+            }
+        }
         work.follow(part, statement.sql_mode, &included);
     }
     work.pending(txn)
-}
-
-/// Nothing changes.
-pub fn nothing_left(txn: &TxnId) -> PendingDdl {
-    PendingDdl { transaction: txn.to_string(), ..PendingDdl::default() }
 }
 
 fn step(
@@ -162,6 +239,61 @@ fn step(
 /// Its subject passes the block-allow-list.
 fn allowed(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
     part.subject().map_or(Ok(false), |s| tables.rules.target_of(s).map(|t| t.is_some()))
+}
+
+/// The session of a statement that may be executed much later.
+fn kept(statement: &Statement, dialect: Dialect) -> Vec<String> {
+    let mut session = session(statement, dialect.is_same());
+    if statement.time_zone.as_deref().is_some_and(|z| !z.starts_with(['+', '-'])) {
+        session.push(OPEN_TIME_ZONE.to_owned());
+    }
+    session
+}
+
+/// The changes that a swap brings, as statements on the changed table.
+fn cut_over(
+    change: &StoredChange,
+    real: &TableName,
+    work: &Work<'_>,
+    tables: &Tables,
+    txn: &TxnId,
+    dialect: Dialect,
+    refuse: &dyn Fn(&str) -> Failure,
+) -> Result<Vec<DdlStep>, Failure> {
+    if change.statements.is_empty() {
+        return Err(refuse(&format!(
+            "{} was not altered since it was made: this is no schema change, and its rows may be others",
+            change.shadow()
+        ))
+        .workaround("If both tables have the same rows, please skip the statement."));
+    }
+    let statements = on_real(change)?;
+    // Before the swap; what was read at the source may be from after it.
+    let of_stream = |t: &StoredTable| t.known_gtids.is_empty() && t.known_file.is_empty();
+    let before = tables.stored(real).filter(|t| of_stream(t));
+    if let (Some(before), Some(after)) = (before, work.get(&change.shadow()).filter(of_stream)) {
+        let mut expected = before.model()?;
+        let mut fits = true;
+        for (part, mode) in &statements {
+            fits &= expected.apply_alter(part.canonical(), SqlMode::from_bits(*mode)).is_ok();
+        }
+        if !fits || !same_columns(&expected, &after.model()?) {
+            return Err(refuse(&format!(
+                "{} is not what {real} becomes by what altered it: one of them was changed otherwise, or not made alike",
+                change.shadow()
+            ))
+            .workaround("Please replace the statement with an ALTER that gives the table its new columns."));
+        }
+    }
+    let mut steps = Vec::new();
+    for (ordinal, ((part, _), stored)) in statements.iter().zip(&change.statements).enumerate() {
+        if skipped(part, None, &tables.rules, tables.stored(real))? {
+            continue;
+        }
+        let sql = translate(dialect, &rewritten(part, tables)?);
+        steps.push(step(txn, ordinal, part, sql, objects(part, tables)?, stored.session.clone()));
+    }
+    Ok(steps)
 }
 
 /// All of it is filtered out, or nothing; a mixture has no meaning at the target.
@@ -204,128 +336,4 @@ fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failu
             Ok(DdlObject { schema: target.schema, table })
         })
         .collect()
-}
-
-/// The definitions after the statements so far.
-struct Work<'a> {
-    tables: &'a Tables,
-    after: Vec<StoredTable>,
-    gone: Vec<(String, String)>,
-}
-
-impl Work<'_> {
-    fn pending(self, txn: &TxnId) -> PendingDdl {
-        PendingDdl { after: self.after, gone: self.gone, ..nothing_left(txn) }
-    }
-
-    fn get(&self, name: &TableName) -> Option<StoredTable> {
-        if let Some(table) = self.after.iter().find(|t| t.name() == *name) {
-            return Some(table.clone());
-        }
-        if self.gone.iter().any(|(s, t)| *s == name.schema && *t == name.table) {
-            return None;
-        }
-        self.tables.stored(name).cloned()
-    }
-
-    fn put(&mut self, table: StoredTable) {
-        self.after.retain(|t| t.name() != table.name());
-        self.after.push(table);
-    }
-
-    fn remove(&mut self, name: &TableName) {
-        self.after.retain(|t| t.name() != *name);
-        self.gone.push((name.schema.clone(), name.table.clone()));
-    }
-
-    fn move_to(&mut self, mut table: StoredTable, to: &TableName) {
-        self.remove(&table.name());
-        table.schema.clone_from(&to.schema);
-        table.table.clone_from(&to.table);
-        self.put(table);
-    }
-
-    /// As [`Work::apply`]; what can't be followed is looked up when rows come.
-    fn follow(&mut self, part: &DdlStatement, mode: SqlMode, included: &impl Fn(&StoredTable) -> bool) {
-        if self.apply(part, mode, included).is_err()
-            && let Some(subject) = part.subject()
-        {
-            self.remove(subject);
-        }
-    }
-
-    fn apply(
-        &mut self,
-        part: &DdlStatement,
-        mode: SqlMode,
-        included: &impl Fn(&StoredTable) -> bool,
-    ) -> Result<(), Failure> {
-        let Some(subject) = part.subject() else { return Ok(()) };
-        // Canonical text needs no quoting modes; what REAL means stays.
-        let mode = mode.bits() & SqlMode::REAL_AS_FLOAT;
-        match part.kind {
-            DdlKind::CreateTable if part.if_not_exists => {
-                // It may have existed: the definition is looked up when rows come.
-            }
-            DdlKind::CreateTable => self.put(StoredTable {
-                schema: subject.schema.clone(),
-                table: subject.table.clone(),
-                create: part.canonical().to_owned(),
-                mode,
-                ..StoredTable::default()
-            }),
-            DdlKind::CreateTableLike => {
-                let model = part.tables.get(1).and_then(|like| self.get(like));
-                match model {
-                    _ if part.if_not_exists => {}
-                    Some(mut model) => {
-                        model.schema.clone_from(&subject.schema);
-                        model.table.clone_from(&subject.table);
-                        self.put(model);
-                    }
-                    None => self.remove(subject),
-                }
-            }
-            DdlKind::AlterTable | DdlKind::CreateIndex | DdlKind::DropIndex => {
-                if let Some(table) = self.get(subject).filter(|t| !included(t)) {
-                    self.alter(table, part, mode)?;
-                }
-            }
-            DdlKind::DropTable => self.remove(subject),
-            DdlKind::DropDatabase => {
-                let inside: Vec<TableName> =
-                    self.tables.names().filter(|n| n.schema == subject.schema).cloned().collect();
-                for name in inside {
-                    self.remove(&name);
-                }
-            }
-            DdlKind::RenameTable => {
-                if let (Some(table), Some(to)) = (self.get(subject), part.tables.get(1)) {
-                    self.move_to(table, to);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn alter(&mut self, mut table: StoredTable, part: &DdlStatement, mode: u64) -> Result<(), Failure> {
-        let before = table.name();
-        let mut model = table.model()?;
-        let sql = part.canonical().to_owned();
-        model.apply_alter(&sql, SqlMode::from_bits(mode)).map_err(|e| {
-            Failure::new(
-                Code::DdlUnparseable,
-                format!("the change of {before} can't be followed: {}", short(&sql)),
-            )
-            .cause(e)
-        })?;
-        table.altered.push(StoredDdl { sql, mode });
-        if model.name == before {
-            self.put(table);
-        } else {
-            self.move_to(table, &model.name);
-        }
-        Ok(())
-    }
 }

@@ -1,18 +1,23 @@
 //! DDL on its way through the pipeline: a barrier, with the definitions stored before and after.
 use dm_proto::error::Code;
+use dm_schema::{
+    TableName,
+    ddl::{DdlKind, DdlStatement},
+};
 use dm_target::{DdlStep, TxnId};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     assembler::{Statement, Transaction, short},
     ddl,
     ddl_filter::skipped,
     feeders::other_feeder,
+    online::{Handling, handlings},
     pipeline::{Pipeline, already_in},
     stats::Place,
     stored_tables::StoredTable,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, unit::rules::Online};
 
 impl Pipeline<'_> {
     /// A barrier: everything before is applied, nothing later is sent until it is done.
@@ -25,7 +30,20 @@ impl Pipeline<'_> {
     ) -> Result<(), Failure> {
         let end = &transaction.end;
         let original = (statement.statements.len() == 1).then_some(statement.sql.as_str());
-        for part in &statement.statements {
+        let handled = handlings(&statement.statements, &self.tables.rules, self.tables.online())?;
+        for (part, handling) in statement.statements.iter().zip(&handled) {
+            match handling {
+                Handling::CutOver(real) => self.is_known(part, real, statement, end).await?,
+                Handling::Begin => self.has_real(part, statement, end).await?,
+                Handling::Nothing if part.kind == DdlKind::CreateTable => {
+                    let name = part.subject().map(ToString::to_string).unwrap_or_default();
+                    warn!(task = %self.context.task, source = %self.context.source_id, table = %name, "a table is left out: by its name it belongs to an online schema change");
+                }
+                _ => {}
+            }
+            if *handling != Handling::Ordinary {
+                continue;
+            }
             let before = part.subject().and_then(|s| self.tables.stored(s));
             if skipped(part, original, &self.tables.rules, before)? {
                 continue;
@@ -36,7 +54,7 @@ impl Pipeline<'_> {
         }
         let included = |table: &StoredTable| already_in(table, transaction);
         let mut plan = ddl::plan(statement, &self.tables, txn, &end.text(), included, self.dialect)?;
-        if plan.steps.is_empty() && injected.is_empty() {
+        if plan.steps.is_empty() && injected.is_empty() && !plan.keeps {
             if plan.pending.gone.is_empty() && plan.pending.after.is_empty() {
                 return self.rows(txn, transaction).await;
             }
@@ -44,15 +62,72 @@ impl Pipeline<'_> {
             // but the definitions of what was read before and what comes after differ.
             return self.execute(plan, txn, transaction, !transaction.events.is_empty()).await;
         }
-        if let Some(zone) = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-'])) {
+        let named = statement.time_zone.as_deref().filter(|z| !z.starts_with(['+', '-']));
+        if let Some(zone) = named.filter(|_| plan.needs_time_zone()) {
             // Defaults of DATETIME columns, and literals of TIMESTAMP columns, depend on it; the target may not know it.
             let zone = self.tables.source().zone_offset(zone, statement.timestamp).await?;
-            for step in &mut plan.steps {
-                step.session.push(format!("SET time_zone = '{zone}'"));
-            }
+            plan.set_time_zone(&zone);
         }
         plan.steps.splice(0..0, injected);
         self.execute(plan, txn, transaction, !transaction.events.is_empty()).await
+    }
+
+    /// A tool makes a shadow of a table that exists; another table only has a name like that, and would be left out.
+    async fn has_real(
+        &mut self,
+        part: &DdlStatement,
+        statement: &Statement,
+        end: &Place,
+    ) -> Result<(), Failure> {
+        let Some(shadow) = part.subject() else { return Ok(()) };
+        let Online::Shadow(real) = self.tables.rules.online(shadow) else { return Ok(()) };
+        let Some(target) = self.tables.rules.target_of(&real)? else { return Ok(()) };
+        if self.tables.is_at_target(&target).await? {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::DdlUnparseable,
+            format!(
+                "endLocation: [position: {}], origin SQL: [{}]: by its name {shadow} is made in place of {real}, and there is \
+                 no table {target} at the target",
+                end.text(),
+                short(&statement.sql)
+            ),
+        )
+        .workaround(
+            "If it is a table like any other, please give the task narrower `shadow-table-rules` or `online-ddl: false`; if \
+             it is to be left out, skip the statement.",
+        ))
+    }
+
+    /// A swap of a shadow whose making was not seen: what altered it is not known, but perhaps the target has it.
+    async fn is_known(
+        &mut self,
+        part: &DdlStatement,
+        real: &TableName,
+        statement: &Statement,
+        end: &Place,
+    ) -> Result<(), Failure> {
+        let Some(shadow) = part.subject() else { return Ok(()) };
+        let Some(target) = self.tables.rules.target_of(real)? else { return Ok(()) };
+        if self.tables.online().iter().any(|c| c.shadow() == *shadow)
+            || self.tables.same_at_both_ends(real, &target).await?
+        {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::DdlUnparseable,
+            format!(
+                "endLocation: [position: {}], origin SQL: [{}]: the task has not seen how {shadow} was made and altered, and \
+                 {target} at the target has other columns or keys than {real} has now",
+                end.text(),
+                short(&statement.sql)
+            ),
+        )
+        .workaround(format!(
+            "Please replace the statement with the ALTER TABLE of {real} that the tool was given, or skip it where the target's \
+             table needs no change."
+        )))
     }
 
     /// Runs the statements, each between intent and done; the transaction joins the set with the last of them, or with
@@ -94,7 +169,7 @@ impl Pipeline<'_> {
             // Nothing of it is left to run.
             self.attachment.skip(txn).await.map_err(|e| self.target(&e))?;
         }
-        self.tables.replace(&plan.pending.gone, plan.pending.after);
+        self.tables.replace(plan.pending);
         if rows_follow {
             self.rows(txn, transaction).await?;
             self.flush().await?;

@@ -8,6 +8,7 @@ mod batcher;
 mod begin;
 mod changes;
 mod ddl;
+mod ddl_after;
 mod ddl_filter;
 mod ddl_path;
 mod ddl_session;
@@ -22,6 +23,7 @@ mod lenient;
 mod merge;
 #[cfg(test)]
 mod merge_tests;
+mod online;
 mod operated;
 mod operators;
 mod payload;

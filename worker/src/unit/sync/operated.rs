@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::{
     assembler::{Statement, Transaction, short},
     ddl,
+    ddl_after::nothing_left,
     operators::ordinal,
     pipeline::{Pipeline, already_in},
     stats::Place,
@@ -36,7 +37,7 @@ impl Pipeline<'_> {
                 let pending =
                     ddl::left_behind(transaction, &self.tables, txn, |t| already_in(t, transaction));
                 self.audit("an event is replaced by an operator's statements", txn, transaction);
-                self.execute(ddl::Plan { steps, pending }, txn, transaction, false).await?;
+                self.execute(ddl::Plan::new(steps, pending), txn, transaction, false).await?;
             }
             OperatorKind::OperatorInject => {
                 // They are the target's alone: the source's definitions stay.
@@ -45,7 +46,7 @@ impl Pipeline<'_> {
                 match &transaction.ddl {
                     Some(statement) => self.definition(txn, statement, transaction, steps).await?,
                     None => {
-                        let plan = ddl::Plan { steps, pending: ddl::nothing_left(txn) };
+                        let plan = ddl::Plan::new(steps, nothing_left(txn));
                         self.execute(plan, txn, transaction, true).await?;
                     }
                 }
@@ -71,7 +72,7 @@ impl Pipeline<'_> {
         self.keeper.set_schemas(stored.encode()).await;
         self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
         self.attachment.skip(txn).await.map_err(|e| self.target(&e))?;
-        self.tables.replace(&pending.gone, pending.after);
+        self.tables.replace(pending);
         if let Some(stored) = self.tables.take_changed() {
             self.keeper.set_schemas(stored.encode()).await;
         }
@@ -114,6 +115,11 @@ impl Pipeline<'_> {
             };
             let plan = ddl::plan(&statement, &self.tables, txn, &place, |_| true, self.dialect)
                 .map_err(|e| broken(&e))?;
+            if plan.keeps {
+                return Err(broken(
+                    &"it names a shadow table of an online schema change, which the target does not have; skip the event here, and give the statement for the table itself in place of the rename that ends the change",
+                ));
+            }
             steps.extend(plan.steps);
         }
         for (number, step) in steps.iter_mut().enumerate() {

@@ -239,5 +239,6 @@ pub fn settle_pending(mut stored: StoredTables, executed: &ExecutedSet) -> (Stor
             && !pending.after.iter().any(|a| a.name() == t.name())
     });
     stored.tables.extend(pending.after);
+    stored.online = pending.online.unwrap_or(stored.online);
     (stored, true)
 }

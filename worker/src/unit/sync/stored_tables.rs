@@ -33,6 +33,39 @@ pub struct StoredTable {
     pub known_pos: u64,
 }
 
+/// What a tool has done so far to a table that is to take another one's place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredChange {
+    pub schema: String,
+    /// The shadow table.
+    pub table: String,
+    /// The table that is changed, in the same schema.
+    pub real: String,
+    /// What altered the shadow since it was made, in order.
+    pub statements: Vec<StoredStatement>,
+}
+
+/// A statement to be executed later.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredStatement {
+    /// Canonical, with the names of the source.
+    pub sql: String,
+    /// As of a [`StoredDdl`].
+    pub mode: u64,
+    /// Statements that set the target's session up for it.
+    pub session: Vec<String>,
+}
+
+impl StoredChange {
+    pub fn shadow(&self) -> TableName {
+        TableName::new(&self.schema, &self.table)
+    }
+
+    pub fn real(&self) -> TableName {
+        TableName::new(&self.schema, &self.real)
+    }
+}
+
 /// A DDL that was about to be executed when this was written: it counts if its transaction is in the executed set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingDdl {
@@ -41,6 +74,9 @@ pub struct PendingDdl {
     pub after: Vec<StoredTable>,
     /// Tables that are gone after it.
     pub gone: Vec<(String, String)>,
+    /// All online schema changes after it; `None` when they are the same as before.
+    #[serde(default)]
+    pub online: Option<Vec<StoredChange>>,
     /// Where its transaction begins, for the commands that skip or replace it.
     #[serde(default)]
     pub file: String,
@@ -52,6 +88,9 @@ pub struct PendingDdl {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredTables {
     pub tables: Vec<StoredTable>,
+    /// Online schema changes that are under way.
+    #[serde(default)]
+    pub online: Vec<StoredChange>,
     #[serde(default)]
     pub pending: Option<PendingDdl>,
 }

@@ -12,9 +12,10 @@ use dm_schema::{
 };
 
 use super::{
+    online::{same_columns, same_keys},
     row_filter::RowFilter,
     stats::Place,
-    stored_tables::{StoredTable, StoredTables},
+    stored_tables::{PendingDdl, StoredChange, StoredTable, StoredTables},
     token_modes::{TokenModes, Unify},
 };
 use crate::{
@@ -48,6 +49,7 @@ pub struct Table {
 pub struct Tables {
     pub rules: Rules,
     stored: BTreeMap<TableName, StoredTable>,
+    online: Vec<StoredChange>,
     /// Answers by the number of the table map; a map that is not the same object is looked at again.
     by_map: HashMap<u64, (Arc<TableMap>, Option<Arc<Table>>)>,
     by_name: HashMap<TableName, Arc<Table>>,
@@ -69,6 +71,7 @@ impl Tables {
     pub fn new(context: &SubtaskContext, stored: StoredTables) -> Result<Self, Failure> {
         Ok(Self {
             rules: Rules::new(&context.subtask)?,
+            online: stored.online.clone(),
             stored: stored.by_name(),
             by_map: HashMap::new(),
             by_name: HashMap::new(),
@@ -390,18 +393,45 @@ impl Tables {
         self.stored.get(name)
     }
 
+    /// Online schema changes that are under way.
+    pub fn online(&self) -> &[StoredChange] {
+        &self.online
+    }
+
+    /// Whether the target has a table, at this point of the stream.
+    pub async fn is_at_target(&mut self, target: &TableName) -> Result<bool, Failure> {
+        Ok(self.target.read(target).await?.is_some())
+    }
+
+    /// Whether a table has the same columns and keys now at the source and at the target.
+    pub async fn same_at_both_ends(&mut self, name: &TableName, target: &TableName) -> Result<bool, Failure> {
+        let Some(definition) = self.source.read(name).await? else { return Ok(false) };
+        let stored = StoredTable {
+            schema: name.schema.clone(),
+            table: name.table.clone(),
+            create: definition.create,
+            ..StoredTable::default()
+        };
+        let model = stored.model()?;
+        Ok(self
+            .target_model(target)
+            .await?
+            .is_some_and(|there| same_columns(&model, &there) && same_keys(&model, &there)))
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &TableName> {
         self.stored.keys()
     }
 
     /// Applies what a DDL leaves behind; answers given before are void.
-    pub fn replace(&mut self, gone: &[(String, String)], after: Vec<StoredTable>) {
-        for (schema, table) in gone {
+    pub fn replace(&mut self, pending: PendingDdl) {
+        for (schema, table) in &pending.gone {
             self.stored.remove(&TableName::new(schema, table));
         }
-        for table in after {
+        for table in pending.after {
             self.stored.insert(table.name(), table);
         }
+        self.online = pending.online.unwrap_or(std::mem::take(&mut self.online));
         self.changed = true;
         self.forget_answers();
     }
@@ -420,7 +450,11 @@ impl Tables {
     }
 
     pub fn to_stored(&self) -> StoredTables {
-        StoredTables { tables: self.stored.values().cloned().collect(), pending: None }
+        StoredTables {
+            tables: self.stored.values().cloned().collect(),
+            online: self.online.clone(),
+            pending: None,
+        }
     }
 }
 
