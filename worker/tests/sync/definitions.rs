@@ -6,7 +6,7 @@ use dm_proto::worker::{MetaStage, Stage};
 use dm_tests::Flavor;
 use mysql_async::prelude::Queryable;
 
-use crate::scene::{Scene, same};
+use crate::scene::{Scene, rows, same};
 
 /// The target's collation for each column of `shop.words`.
 async fn collations(scene: &Scene) -> Result<String> {
@@ -104,4 +104,42 @@ async fn a_rename_by_alter_stays_within_the_rules() -> Result<()> {
     assert!(error.message.contains("crosses the block-allow-list"), "{error:?}");
     assert!(error.workaround.contains("dmctl binlog skip t1"), "{error:?}");
     Ok(())
+}
+
+/// What the source took for a comment and what it executed is the same at a target of another family and version.
+async fn executable_comments(
+    source: Flavor,
+    target: Flavor,
+    statements: &[&str],
+    want: &[&str],
+) -> Result<()> {
+    let scene = Scene::start(source, target, true).await?;
+    let _leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    scene.source.run(&["CREATE DATABASE shop"]).await?;
+    scene.source.run(statements).await?;
+    scene.caught_up().await?;
+    let columns = "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'shop'";
+    let want: Vec<String> = want.iter().map(|name| format!("'{name}'")).collect();
+    assert_eq!(rows(&scene.source, columns).await?, want, "at the source");
+    assert_eq!(rows(&scene.target, columns).await?, want, "at the target");
+    let partitions = "SELECT COUNT(*) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = 'shop'";
+    same(&scene, partitions, partitions).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executable_comments_of_mysql_mean_the_same_on_mariadb() -> Result<()> {
+    let statements = [
+        "CREATE TABLE shop.p (a INT PRIMARY KEY /*!80000 , b INT */ /*M!100301 , c INT */) /*!50100 PARTITION BY HASH (a) PARTITIONS 3 */",
+        "ALTER TABLE shop.p ADD d INT /*! , ADD e INT */ /*!90600 , ADD f INT */ /*!98000 , ADD g INT */",
+    ];
+    executable_comments(Flavor::MySql, Flavor::MariaDb, &statements, &["a", "b", "d", "e", "f"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executable_comments_of_mariadb_mean_the_same_on_mysql() -> Result<()> {
+    let statements = [
+        "CREATE TABLE shop.p (a INT PRIMARY KEY /*!50700 , b INT */ /*M!100301 , c INT */) /*!50100 PARTITION BY HASH (a) PARTITIONS 3 */",
+        "ALTER TABLE shop.p ADD d INT /*! , ADD e INT */ /*!100100 , ADD f INT */ /*M!190000 , ADD g INT */ /*!80000 , ADD h INT */",
+    ];
+    executable_comments(Flavor::MariaDb, Flavor::MySql, &statements, &["a", "c", "d", "e", "f"]).await
 }

@@ -1,5 +1,7 @@
 //! From text to tokens.
 
+use std::borrow::Cow;
+
 use super::token::{Token, TokenKind};
 use crate::sql_mode::SqlMode;
 
@@ -22,7 +24,30 @@ const MAX_COMMENT_VERSION: u32 = 400_000;
 /// Plain comments vanish; `/*! .. */`, `/*!NNNNN .. */` and `/*M! .. */` are opened: their content is lexed as if the
 /// marks were blanks.
 pub fn tokenize(sql: &str, mode: SqlMode) -> Result<Vec<Token<'_>>, LexError> {
-    Lexer { sql, bytes: sql.as_bytes(), at: 0, mode, tokens: Vec::new(), open_comment: None }.run()
+    let mut lexer = Lexer::new(sql, mode);
+    lexer.run()?;
+    Ok(lexer.tokens)
+}
+
+/// The statement as its server executed it, for any other server: where an executable comment was executed its marks
+/// become blanks, and what was a comment stays one everywhere. `mariadb`: which server wrote it to its binlog; both write
+/// those that they did not execute for their version as plain comments.
+pub fn open_comments(sql: &str, mode: SqlMode, mariadb: bool) -> Result<Cow<'_, str>, LexError> {
+    if !sql.contains("/*") {
+        return Ok(Cow::Borrowed(sql));
+    }
+    let mut lexer = Lexer::new(sql, mode);
+    lexer.plain_m = !mariadb;
+    lexer.run()?;
+    let mut out = String::with_capacity(sql.len());
+    let mut at = 0;
+    for (start, end) in lexer.marks {
+        out.push_str(&sql[at..start]);
+        out.extend(std::iter::repeat_n(' ', end - start));
+        at = end;
+    }
+    out.push_str(&sql[at..]);
+    Ok(Cow::Owned(out))
 }
 
 struct Lexer<'a> {
@@ -33,10 +58,28 @@ struct Lexer<'a> {
     tokens: Vec<Token<'a>>,
     /// Start of the executable comment we are in.
     open_comment: Option<usize>,
+    /// `/*M! .. */` is a plain comment.
+    plain_m: bool,
+    /// What makes comments executable: marks of those that are opened, with their ends, and the letters after `/*` of
+    /// those that are not.
+    marks: Vec<(usize, usize)>,
 }
 
 impl<'a> Lexer<'a> {
-    fn run(mut self) -> Result<Vec<Token<'a>>, LexError> {
+    fn new(sql: &'a str, mode: SqlMode) -> Self {
+        Lexer {
+            sql,
+            bytes: sql.as_bytes(),
+            at: 0,
+            mode,
+            tokens: Vec::new(),
+            open_comment: None,
+            plain_m: false,
+            marks: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), LexError> {
         while self.at < self.bytes.len() {
             if !self.skip_blank_or_comment()? {
                 self.token()?;
@@ -44,7 +87,7 @@ impl<'a> Lexer<'a> {
         }
         match self.open_comment {
             Some(offset) => Err(LexError { offset, what: "executable comment without end" }),
-            None => Ok(self.tokens),
+            None => Ok(()),
         }
     }
 
@@ -62,6 +105,7 @@ impl<'a> Lexer<'a> {
             b'/' if self.peek(1) == b'*' => return self.comment().map(|()| true),
             b'*' if self.peek(1) == b'/' && self.open_comment.is_some() => {
                 self.open_comment = None;
+                self.marks.push((self.at, self.at + 2));
                 self.at += 2;
             }
             _ => return Ok(false),
@@ -88,11 +132,14 @@ impl<'a> Lexer<'a> {
                 self.sql.get(start + mark..start + mark + digits).and_then(|v| v.parse().ok()).unwrap_or(0);
             // Versions have five or six digits; fewer digits belong to the content.
             let digits = if digits >= 5 { digits } else { 0 };
-            if (digits == 0 || version <= MAX_COMMENT_VERSION) && self.open_comment.is_none() {
+            let plain = mark == 4 && self.plain_m;
+            if (digits == 0 || version <= MAX_COMMENT_VERSION) && self.open_comment.is_none() && !plain {
                 self.open_comment = Some(start);
                 self.at = start + mark + digits;
+                self.marks.push((start, self.at));
                 return Ok(());
             }
+            self.marks.push((start + 2, start + mark));
         }
         self.at += 2;
         while self.at < self.bytes.len() {
@@ -294,6 +341,19 @@ mod tests {
 
     fn texts(sql: &str, bits: u64) -> Vec<&str> {
         tokenize(sql, SqlMode::from_bits(bits)).unwrap().into_iter().map(|t| t.text).collect()
+    }
+
+    #[test]
+    fn executable_comments_are_as_their_server_took_them() {
+        let mode = SqlMode::default();
+        let opened = |sql: &str, mariadb: bool| open_comments(sql, mode, mariadb).unwrap().into_owned();
+        assert_eq!(opened("a/*!80023 b */c", false), "a         b   c");
+        assert_eq!(opened("a /*! b */ '/*! x */' /* c */", true), "a     b    '/*! x */' /* c */");
+        assert_eq!(opened("a /*M!100301 b */", true), "a            b   ");
+        assert_eq!(opened("a /*M!100301 b */", false), "a /*  100301 b */");
+        assert_eq!(opened("a /*!999999 b */ # /*! c\n/*!d*/", false), "a /* 999999 b */ # /*! c\n   d  ");
+        assert_eq!(opened("/*!50100 a /* b */ c */", true), "         a /* b */ c   ");
+        assert!(open_comments("a /*! b", mode, true).is_err());
     }
 
     #[test]

@@ -5,5 +5,5 @@ mod lexer;
 mod token;
 
 pub use cursor::Cursor;
-pub use lexer::{LexError, tokenize};
+pub use lexer::{LexError, open_comments, tokenize};
 pub use token::{Token, TokenKind};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dm_binlog::{
-    ChecksumAlgorithm, Event, EventHeader, Gtid, QueryEvent, RowsEvent, TableMap,
+    ChecksumAlgorithm, Event, EventHeader, Flavor, Gtid, QueryEvent, RowsEvent, TableMap,
     maria_flags::{EXTRA_ROLLBACK_ALTER, EXTRA_START_ALTER},
 };
 use dm_proto::{error::Code, worker::ErrorOperator};
@@ -46,6 +46,8 @@ pub struct Assembler {
     gap: bool,
     operators: Arc<[ErrorOperator]>,
     excluded: Option<Excluded>,
+    /// The source is a MariaDB.
+    pub(super) mariadb: bool,
     room: Arc<SpoolRoom>,
     /// Of the events that come now.
     checksum: Option<ChecksumAlgorithm>,
@@ -55,6 +57,11 @@ impl Assembler {
     /// Begins reading at this file; the stream's own first event says so too. Large transactions take of `room`.
     pub fn new(file: &str, pos: u64, room: Arc<SpoolRoom>) -> Self {
         Self { place: Place { file: file.to_owned(), pos }, room, ..Self::default() }
+    }
+
+    /// Which server wrote the binlog, for what it took for a comment.
+    pub fn set_flavor(&mut self, flavor: Flavor) {
+        self.mariadb = flavor == Flavor::MariaDb;
     }
 
     /// Rows of these tables are counted and not kept.
@@ -276,8 +283,9 @@ impl Assembler {
             }
             _ => {}
         }
+        let mariadb = self.mariadb;
         let current = self.current(header, start);
-        let statement = statement(query, &text, garbled, header)?;
+        let statement = statement(query, &text, garbled, mariadb, header)?;
         let kind = statement.statements.first().map(|s| s.kind);
         match kind {
             Some(DdlKind::Savepoint) => {

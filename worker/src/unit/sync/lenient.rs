@@ -21,6 +21,7 @@ impl Assembler {
         header: &EventHeader,
         event: &Event<'_>,
     ) -> Result<Option<Transaction>, Failure> {
+        let mariadb = self.mariadb;
         let Some(open) = &mut self.open else { return Ok(None) };
         // What was held before the operator met it.
         open.events.clear();
@@ -41,7 +42,7 @@ impl Assembler {
                 } else {
                     if open.ddl.is_none() {
                         open.passed = text.clone().into_owned();
-                        open.ddl = statement(query, &text, garbled, header).ok();
+                        open.ddl = statement(query, &text, garbled, mariadb, header).ok();
                     }
                     !open.begun
                 }

@@ -93,6 +93,7 @@ impl<'a> Pipeline<'a> {
         let room = context.spool_room();
         let mut assembler = Assembler::new(&file, pos, Arc::clone(&room));
         assembler.set_operators(operators.list().clone());
+        assembler.set_flavor(flavor);
         assembler.exclude(Excluded::new(Rules::new(&context.subtask)?));
         Ok(Self {
             context,

@@ -3,7 +3,8 @@ use dm_binlog::{ChecksumAlgorithm, EventHeader, Gtid, QueryEvent, StatusVars};
 use dm_proto::{error::Code, worker::ErrorOperator};
 use dm_schema::{
     SqlMode,
-    ddl::{DdlStatement, parse},
+    ddl::{DdlError, DdlStatement, parse},
+    lex::open_comments,
 };
 
 use super::{
@@ -88,12 +89,14 @@ pub(super) fn statement(
     query: &QueryEvent<'_>,
     text: &str,
     garbled: bool,
+    mariadb: bool,
     header: &EventHeader,
 ) -> Result<Statement, Failure> {
     let vars: &StatusVars<'_> = &query.vars;
     let sql_mode = SqlMode::from_bits(vars.sql_mode.unwrap_or(0));
     let schema = String::from_utf8_lossy(query.schema);
-    let statements = parse(text, sql_mode, &schema).map_err(|e| {
+    let opened = open_comments(text, sql_mode, mariadb).map_err(DdlError::from);
+    let statements = opened.and_then(|text| parse(&text, sql_mode, &schema)).map_err(|e| {
         Failure::new(
             Code::DdlUnparseable,
             format!("origin SQL: [{}]: the statement can't be understood", short(text)),
