@@ -203,3 +203,47 @@ async fn a_name_like_a_shadows_stops_the_task() -> Result<()> {
     operate(&leader, OperatorKind::OperatorSkip, at, &[]).await?;
     all_same(&scene).await
 }
+
+/// Shards of one target table: the first swap alters it, the second meets what is there, as with a plain ALTER of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_shard_stops_as_with_a_plain_alter() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MySql, Flavor::MySql, true).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t_1 (id INT PRIMARY KEY)",
+            "CREATE TABLE shop.t_2 (id INT PRIMARY KEY)",
+        ])
+        .await?;
+    scene.target.run(&["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)"]).await?;
+    scene.mark_start().await?;
+    scene.with_rules(
+        "    route-rules: [merge]\n",
+        "routes:\n  merge:\n    schema-pattern: shop\n    table-pattern: t_*\n    target-schema: shop\n    target-table: t\n",
+    );
+    let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    scene.source.run(&["INSERT INTO shop.t_1 VALUES (1)", "INSERT INTO shop.t_2 VALUES (2)"]).await?;
+    for n in [1, 2] {
+        let statements = [
+            format!("create /* gh-ost */ table `shop`.`_t_{n}_gho` like `shop`.`t_{n}`"),
+            format!("alter /* gh-ost */ table `shop`.`_t_{n}_gho` ADD COLUMN added INT"),
+            format!("insert ignore into `shop`.`_t_{n}_gho` (id) select id from `shop`.`t_{n}`"),
+            format!(
+                "rename /* gh-ost */ table `shop`.`t_{n}` to `shop`.`_t_{n}_del`, `shop`.`_t_{n}_gho` to `shop`.`t_{n}`"
+            ),
+            format!("INSERT INTO shop.t_{n} VALUES ({n}0, {n})"),
+        ];
+        scene.source.run(&statements.each_ref().map(String::as_str)).await?;
+    }
+    let report = leader
+        .until("the second swap", CAUGHT_UP, |s| s.stage() == Stage::Paused && s.stopped_at.is_some())
+        .await?;
+    let error = &report.errors[0];
+    assert!(format!("{error:?}").contains("Duplicate column name 'added'"), "{error:?}");
+    let at = report.stopped_at.clone().context("no place")?;
+    operate(&leader, OperatorKind::OperatorSkip, at, &[]).await?;
+    scene.caught_up().await?;
+    let both = "SELECT * FROM shop.t_1 UNION ALL SELECT * FROM shop.t_2";
+    same(&scene, both, "SELECT * FROM shop.t").await
+}

@@ -1,7 +1,7 @@
 //! DDL events: which statements concern us, their text for the target, what they leave of the definitions.
 use dm_proto::error::Code;
 use dm_schema::{
-    Dialect, SqlMode, TableName,
+    Dialect,
     ddl::{DdlClass, DdlKind, DdlStatement},
     quote_identifier,
 };
@@ -13,7 +13,8 @@ use super::{
     ddl_filter::skipped,
     ddl_session::session,
     ddl_unknown::unknown,
-    online::{Handling, handlings, on_real, same_columns},
+    online::{Handling, handlings},
+    online_swap::swap,
     stored_tables::{PendingDdl, StoredChange, StoredTable},
     tables::Tables,
 };
@@ -125,7 +126,7 @@ pub fn plan(
                 if let Handling::CutOver(real) = &handling
                     && let Some(change) = work.change(&part.tables[0])
                 {
-                    steps = cut_over(change, real, &work, tables, txn, dialect, &refuse)?;
+                    steps = swap(change, real, &work, tables, txn, dialect, &refuse)?;
                     remembered = true;
                 }
                 keeps |= matches!(handling, Handling::CutOver(_));
@@ -213,7 +214,7 @@ pub fn left_behind(
     work.pending(txn)
 }
 
-fn step(
+pub fn step(
     txn: &TxnId,
     ordinal: usize,
     part: &DdlStatement,
@@ -250,52 +251,6 @@ fn kept(statement: &Statement, dialect: Dialect) -> Vec<String> {
     session
 }
 
-/// The changes that a swap brings, as statements on the changed table.
-fn cut_over(
-    change: &StoredChange,
-    real: &TableName,
-    work: &Work<'_>,
-    tables: &Tables,
-    txn: &TxnId,
-    dialect: Dialect,
-    refuse: &dyn Fn(&str) -> Failure,
-) -> Result<Vec<DdlStep>, Failure> {
-    if change.statements.is_empty() {
-        return Err(refuse(&format!(
-            "{} was not altered since it was made: this is no schema change, and its rows may be others",
-            change.shadow()
-        ))
-        .workaround("If both tables have the same rows, please skip the statement."));
-    }
-    let statements = on_real(change)?;
-    // Before the swap; what was read at the source may be from after it.
-    let of_stream = |t: &StoredTable| t.known_gtids.is_empty() && t.known_file.is_empty();
-    let before = tables.stored(real).filter(|t| of_stream(t));
-    if let (Some(before), Some(after)) = (before, work.get(&change.shadow()).filter(of_stream)) {
-        let mut expected = before.model()?;
-        let mut fits = true;
-        for (part, mode) in &statements {
-            fits &= expected.apply_alter(part.canonical(), SqlMode::from_bits(*mode)).is_ok();
-        }
-        if !fits || !same_columns(&expected, &after.model()?) {
-            return Err(refuse(&format!(
-                "{} is not what {real} becomes by what altered it: one of them was changed otherwise, or not made alike",
-                change.shadow()
-            ))
-            .workaround("Please replace the statement with an ALTER that gives the table its new columns."));
-        }
-    }
-    let mut steps = Vec::new();
-    for (ordinal, ((part, _), stored)) in statements.iter().zip(&change.statements).enumerate() {
-        if skipped(part, None, &tables.rules, tables.stored(real))? {
-            continue;
-        }
-        let sql = translate(dialect, &rewritten(part, tables)?);
-        steps.push(step(txn, ordinal, part, sql, objects(part, tables)?, stored.session.clone()));
-    }
-    Ok(steps)
-}
-
 /// All of it is filtered out, or nothing; a mixture has no meaning at the target.
 fn filtered(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
     let Some(subject) = part.subject() else { return Ok(false) };
@@ -312,7 +267,7 @@ fn filtered(part: &DdlStatement, tables: &Tables) -> Result<bool, Failure> {
 }
 
 /// Names that are filtered out (a parent of a foreign key, a LIKE model) keep their own name.
-fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
+pub fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
     let mut failure = None;
     let sql = part.rewrite(|name| match tables.rules.target_of(name) {
         Ok(Some(target)) => target,
@@ -326,7 +281,7 @@ fn rewritten(part: &DdlStatement, tables: &Tables) -> Result<String, Failure> {
 }
 
 /// What is another after the statement than before. A parent of a foreign key or a LIKE model stays as it is.
-fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failure> {
+pub fn objects(part: &DdlStatement, tables: &Tables) -> Result<Vec<DdlObject>, Failure> {
     part.subject()
         .into_iter()
         .chain(part.new_name.as_ref().map(|new| &new.name))

@@ -24,6 +24,7 @@ mod merge;
 #[cfg(test)]
 mod merge_tests;
 mod online;
+mod online_swap;
 mod operated;
 mod operators;
 mod payload;
