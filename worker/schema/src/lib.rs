@@ -18,6 +18,7 @@ pub mod charset;
 pub mod collation;
 pub mod ddl;
 mod dialect;
+mod expression;
 mod filter;
 pub mod lex;
 mod model;
@@ -27,6 +28,7 @@ mod row;
 mod sql_mode;
 
 pub use dialect::Dialect;
+pub use expression::{BoundExpression, Expression, ExpressionError, SUPPORTED_EXPRESSIONS, Undecided};
 pub use filter::{
     AllowReason, BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes,
     FilterAction, FilterError, NEVER as NEVER_EVENTS, OnlineNames, OnlineRole, RouteRule, Router,

@@ -152,7 +152,11 @@ impl Target {
 }
 
 /// The definition of a table; `None` when it is not there.
-async fn definition(conn: &mut Conn, name: &TableName, scope: Scope) -> Result<Option<TableModel>, Failure> {
+pub(super) async fn definition(
+    conn: &mut Conn,
+    name: &TableName,
+    scope: Scope,
+) -> Result<Option<TableModel>, Failure> {
     let doing = || format!("fail to read the definition of {name}");
     let create = match conn.query_first::<Row, _>(format!("SHOW CREATE TABLE {}", name.quoted())).await {
         Ok(row) => row.and_then(|r| r.get_opt::<String, _>(1)).and_then(Result::ok),

@@ -1,5 +1,6 @@
 //! Pre-checks: what would stop a subtask later is said now, one clear item each. Nothing is changed anywhere.
 mod columns;
+mod expressions;
 mod grants;
 mod ignored;
 mod items;

@@ -37,8 +37,9 @@ pub fn check(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName], items
                 None => "no route".to_owned(),
             };
             routes.extend(route);
-            let of_table: Vec<&str> = rules.events.about(&name.schema, &name.table).collect();
+            let mut of_table: Vec<&str> = rules.events.about(&name.schema, &name.table).collect();
             filters.extend(of_table.iter().map(ToString::to_string));
+            of_table.extend(rules.expressions.about(name));
             let filtered = match of_table.as_slice() {
                 [] => String::new(),
                 names => format!(", filters `{}`", names.join("`, `")),

@@ -6,7 +6,7 @@ use dm_proto::{
 use dm_schema::TableName;
 use mysql_async::{Conn, prelude::Queryable};
 
-use super::{Items, columns, table_map};
+use super::{Items, columns, expressions, table_map};
 use crate::{
     failure::{Failure, from_mysql},
     unit::rules::{Online, Rules},
@@ -72,6 +72,7 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
         .scope(Scope::Downstream)
         .workaround("Please convert them with 'ALTER TABLE ... ENGINE=InnoDB;'.")
     });
+    expressions::check(subtask, &rules, &pairs, source, items).await;
     columns::check(subtask, &pairs, source, target, items).await;
 }
 

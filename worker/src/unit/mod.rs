@@ -3,6 +3,7 @@
 //! A unit gets a fresh attachment (a take-over has just been done) and what it found. It runs until it has finished,
 //! is asked to drain, or fails; it owns every task that it starts and leaves none behind. After an error it is never
 //! continued: the next attempt takes over anew and goes on from the target's own rows.
+pub mod expression_rules;
 pub mod load;
 pub mod rules;
 mod start;

@@ -8,6 +8,7 @@ use dm_schema::{
     FilterError, OnlineNames, OnlineRole, RouteRule, Router, TableName, TablePattern, Verdict,
 };
 
+use super::expression_rules::ExpressionRules;
 use crate::failure::Failure;
 
 /// The block-allow-list and the routes of one subtask, compiled. Load and sync must agree on every table.
@@ -15,6 +16,7 @@ pub struct Rules {
     pub(crate) allow: BlockAllowList,
     pub(crate) router: Router,
     pub(crate) events: EventFilter,
+    pub(crate) expressions: ExpressionRules,
     online: OnlineNames,
 }
 
@@ -56,6 +58,7 @@ impl Rules {
             allow: BlockAllowList::new(&rules, subtask.case_sensitive).map_err(broken)?,
             router: Router::new(&routes, subtask.case_sensitive).map_err(broken)?,
             events: events(subtask)?,
+            expressions: ExpressionRules::new(&subtask.expressions, subtask.case_sensitive)?,
             online: match &subtask.online_ddl {
                 Some(rules) => OnlineNames::new(&rules.shadow, &rules.trash).map_err(broken)?,
                 None => OnlineNames::default(),

@@ -7,6 +7,7 @@ mod definitions;
 mod dm_checkpoint;
 mod endure;
 mod events;
+mod expressions;
 mod feeders;
 mod fidelity;
 mod follow;

@@ -5,7 +5,7 @@ use super::validate::Common;
 use super::{StartPosition, SubtaskConfig};
 use crate::config::rules::BlockAllowYaml;
 use crate::config::units::{LoaderYaml, MydumperYaml, SyncerYaml};
-use crate::config::{BlockAllowConfig, ExpressionFilterConfig, FilterConfig, RouteConfig, filled, not_yet};
+use crate::config::{BlockAllowConfig, ExpressionFilterConfig, FilterConfig, RouteConfig, filled};
 use crate::error::{Code, Error};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,9 +135,9 @@ pub(super) fn resolve(
         warnings.extend(filter.useless());
         filters.push(filter);
     }
-    if let Some(name) = distinct("expression-filters", instance.expression_filters, &source)?.first() {
-        sections.expressions.get(name, &source)?;
-        return Err(not_yet(format!("source `{source}`: filter `{name}` (`expression-filters`)")));
+    let mut expressions = Vec::new();
+    for name in distinct("expression-filters", instance.expression_filters, &source)? {
+        expressions.push(sections.expressions.get(&name, &source)?);
     }
     let block_allow = match filled(instance.block_allow_list).or(filled(instance.black_white_list)) {
         Some(name) => sections.lists.get(&name, &source)?,
@@ -187,6 +187,7 @@ pub(super) fn resolve(
         online_ddl: common.online_ddl.clone(),
         routes,
         filters,
+        expressions,
         ignore_checks: common.ignore_checks.clone(),
         start: start(instance.meta, common, &source, warnings)?,
         mydumper: mydumper.validate(instance.mydumper_thread.unwrap_or(0), warnings)?,

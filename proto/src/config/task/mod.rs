@@ -11,7 +11,7 @@ mod tests;
 mod tests_bad;
 
 use super::units::{LoaderConfig, MydumperConfig, SyncerConfig};
-use super::{BlockAllowConfig, Endpoint, FilterConfig, RouteConfig};
+use super::{BlockAllowConfig, Endpoint, ExpressionFilterConfig, FilterConfig, RouteConfig};
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,8 @@ pub struct SubtaskConfig {
     pub routes: Vec<RouteConfig>,
     /// Events that are skipped, in the instance's order.
     pub filters: Vec<FilterConfig>,
+    /// Row changes that are skipped by their values, in the instance's order.
+    pub expressions: Vec<ExpressionFilterConfig>,
     /// Pre-checks that are left out, as of the task.
     pub ignore_checks: BTreeSet<String>,
     /// Start of an incremental task; `None` = the source's position when the task starts.

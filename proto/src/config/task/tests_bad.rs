@@ -128,12 +128,6 @@ fn whole_parts_that_are_missing() {
         ),
         (
             format!(
-                "{base}, {target}, expression-filter: {{f: {{schema: s, table: t, insert-value-expr: a}}}}, mysql-instances: [{{source-id: s, expression-filters: [f]}}]}}"
-            ),
-            51010,
-        ),
-        (
-            format!(
                 "{base}, {target}, validators: {{v: {{mode: full}}}}, mysql-instances: [{{source-id: s}}]}}"
             ),
             51010,

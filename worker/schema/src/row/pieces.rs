@@ -70,6 +70,11 @@ impl Pieces {
 
     /// Takes over all pieces of another buffer; gives what [`RowPieces::moved`] needs.
     pub fn append(&mut self, other: &mut Pieces) -> usize {
+        if self.ends.is_empty() {
+            // A large transaction's text is not copied.
+            std::mem::swap(self, other);
+            return 0;
+        }
         let (base, pieces) = (self.text.len(), self.ends.len());
         self.text.append(&mut other.text);
         self.ends.extend(other.ends.drain(..).map(|end| end + base));

@@ -5,6 +5,8 @@
 mod collations;
 mod compare;
 mod corpus;
+mod expression_corpus;
+mod expressions;
 mod weights;
 
 use std::collections::BTreeSet;

@@ -73,9 +73,10 @@ impl Batcher {
         self.txns.is_empty()
     }
 
-    /// True when the changes of one transaction are more than one packet may hold.
-    pub fn too_large(&self, changes: &Changes) -> bool {
-        changes.sql_bytes() > self.max_bytes
+    /// True when the changes of one transaction are more than one packet may hold; once it is `cut`, its parts are smaller,
+    /// since each of them is held in several copies.
+    pub fn too_large(&self, changes: &Changes, cut: bool) -> bool {
+        changes.sql_bytes() > if cut { self.max_bytes.min(COLLECT_BYTES) } else { self.max_bytes }
     }
 
     /// The target would end the connection at such a packet, again and again: said before it is sent.

@@ -75,28 +75,35 @@ impl Changes {
         self.note(passed.kind, &passed.table, passed.rows);
     }
 
-    /// Writes an event's rows.
-    pub fn write(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<u64, Failure> {
+    /// Writes an event's rows; gives how many were written, and how many an expression filter skipped.
+    pub fn write(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<(u64, u64), Failure> {
         self.may_replay(rows.kind, table)?;
         let before = self.rows;
-        self.changes(rows, table).map_err(|error| failed(table, error))?;
-        let count = self.rows - before;
-        self.count(rows, count);
-        Ok(count)
+        let skipped = self.changes(rows, table)?;
+        let written = self.rows - before;
+        // Parts are named by what the event holds, whatever the filters of this start are.
+        self.count(rows, written + skipped);
+        Ok((written, skipped))
     }
 
-    fn changes(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<(), WriteError> {
+    fn changes(&mut self, rows: &RowsEvent<'_>, table: &Arc<Table>) -> Result<u64, Failure> {
+        let mut skipped = 0;
         let mut cursor = rows.cursor(&table.hints);
-        while let Some(row) = cursor.advance()? {
+        while let Some(row) = cursor.advance().map_err(|error| decode_failed(table, error))? {
             let change = match (row.before.as_deref(), row.after.as_deref()) {
                 (Some(before), Some(after)) => RowChange::Update { before, after },
                 (Some(before), None) => RowChange::Delete { before },
                 (None, Some(after)) => RowChange::Insert { after },
                 (None, None) => continue,
             };
-            self.change(change, table, table.cascades && rows.flags & NO_FOREIGN_KEY_CHECKS == 0)?;
+            if table.filter.skips_row(change, &table.source)? {
+                skipped += 1;
+                continue;
+            }
+            let cascades = table.cascades && rows.flags & NO_FOREIGN_KEY_CHECKS == 0;
+            self.change(change, table, cascades).map_err(|error| failed(table, error))?;
         }
-        Ok(())
+        Ok(skipped)
     }
 
     /// Takes one row change; `cascades`: the source has carried out foreign keys' rules with it.

@@ -386,6 +386,7 @@ impl<'a> Pipeline<'a> {
         changes.replay = self.safe_mode.of(transaction);
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
+        let mut cut = false;
         let now = self.row_decoder.checksum();
         self.row_decoder.set_checksum(transaction.checksum);
         let mut events = transaction.events.read()?;
@@ -403,7 +404,8 @@ impl<'a> Pipeline<'a> {
             if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
                 check_part(part, &changes)?;
             }
-            if self.batcher.too_large(&changes) {
+            if self.batcher.too_large(&changes, cut) {
+                cut = true;
                 self.batcher.check_fits(&changes)?;
                 let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
                 sent.map_err(|e| self.target(&e))?;
@@ -458,7 +460,10 @@ impl<'a> Pipeline<'a> {
                 }
                 match table {
                     Some(table) if !skip && !table.filter.skips(&rows, &table.source)? => {
-                        let count = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
+                        let (count, skipped) = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
+                        if skipped > 0 {
+                            self.context.status.sync.filtered(skipped);
+                        }
                         self.metrics.event_rows.observe(count as f64);
                         Ok(count)
                     }

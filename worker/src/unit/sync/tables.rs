@@ -8,7 +8,7 @@ use dm_binlog::{ColumnHint, TableMap};
 use dm_proto::error::{Code, Scope};
 use dm_schema::{
     RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason, TypeKind,
-    WriteError, create_from_events,
+    WriteError, charset::default_collation, create_from_events,
 };
 
 use super::{
@@ -143,6 +143,10 @@ impl Tables {
         };
         usable(&model, &target_model)?;
         self.complete_charsets(&mut model, &name, map).await?;
+        let compared = self.with_collations(&model, &name).await?;
+        let filter = RowFilter::new(&self.rules, &name)
+            .with_expressions(&self.rules, &compared)
+            .map_err(|f| f.context(format!("rows of {name} at {}", at.text())))?;
         // Rows of several tables may meet in one: then only the whole row says which is meant.
         let merged = !self.others.is_empty() || name != target;
         let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged })
@@ -162,7 +166,7 @@ impl Tables {
             checked: self.checked,
             joined: joined.is_some(),
             noted: Arc::default(),
-            filter: RowFilter::new(&self.rules, &name),
+            filter,
         });
         self.by_name.insert(name, Arc::clone(&table));
         Ok(table)
@@ -370,6 +374,35 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    /// Expression filters compare strings as the source does. A definition from the binlog may not name a collation; then
+    /// what the source says now counts, where the character set is the same.
+    async fn with_collations(&mut self, model: &TableModel, name: &TableName) -> Result<TableModel, Failure> {
+        let mut model = model.clone();
+        let unknown = |c: &dm_schema::Column| c.ty.kind.has_charset() && c.collation.is_none();
+        if self.rules.expressions.about(name).next().is_none() || !model.columns.iter().any(unknown) {
+            return Ok(model);
+        }
+        let Some(definition) = self.source.read(name).await? else { return Ok(model) };
+        let now = StoredTable {
+            schema: name.schema.clone(),
+            table: name.table.clone(),
+            create: definition.create,
+            ..StoredTable::default()
+        }
+        .model()?;
+        for column in model.columns.iter_mut().filter(|c| unknown(c)) {
+            let Some(shown) = now.column(&column.name).filter(|c| c.ty.kind.has_charset()) else { continue };
+            if let Some(charset) = shown.charset.as_deref()
+                && column.charset.as_deref().is_none_or(|c| c == charset)
+            {
+                let collation = shown.collation.as_deref();
+                column.collation = collation.or_else(|| default_collation(charset)).map(str::to_owned);
+                column.charset = Some(charset.to_owned());
+            }
+        }
+        Ok(model)
     }
 
     async fn target_model(&mut self, target: &TableName) -> Result<Option<TableModel>, Failure> {

@@ -1,0 +1,135 @@
+use dm_binlog::Value;
+
+use super::*;
+use crate::{SqlMode, TableDefaults};
+
+fn table() -> TableModel {
+    let create = "CREATE TABLE t (i INT, u BIGINT UNSIGNED, s VARCHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_0900_ai_ci, \
+                  p VARCHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_general_ci, n VARCHAR(9), e ENUM('a', 'b') CHARSET utf8mb4 \
+                  COLLATE utf8mb4_bin, j JSON, ts TIMESTAMP, d DATE, `or` INT, y YEAR, x VARBINARY(9), f DOUBLE)";
+    TableModel::parse_create(create, SqlMode::default(), "d", &TableDefaults::default()).unwrap()
+}
+
+fn row() -> Vec<Option<Value<'static>>> {
+    vec![
+        Some(Value::Int(5)),
+        Some(Value::UInt(u64::MAX)),
+        Some(Value::Bytes("Straße".as_bytes())),
+        Some(Value::Bytes(b"ab  ")),
+        Some(Value::Bytes(b"ab")),
+        Some(Value::Enum(2)),
+        Some(Value::Json(b"")),
+        None,
+        Some(Value::Date { y: 2024, m: 0, d: 0 }),
+        Some(Value::Null),
+        Some(Value::Year(2024)),
+        Some(Value::Bytes(b"A")),
+        Some(Value::Double(0.5)),
+    ]
+}
+
+fn value(text: &str) -> Result<Option<bool>, Undecided> {
+    Expression::parse(text).unwrap().bind(&table()).unwrap_or_else(|e| panic!("{text}: {e}")).value(&row())
+}
+
+#[test]
+fn three_valued_logic_and_precedence() {
+    for (text, expected) in [
+        ("i = 5", Some(true)),
+        ("i <> 5", Some(false)),
+        ("`or` = 1", None),
+        ("`or` <=> NULL", Some(true)),
+        ("NOT `or` = 1", None),
+        ("`or` = 1 OR i = 5", Some(true)),
+        ("`or` = 1 AND i = 4", Some(false)),
+        ("`or` = 1 XOR i = 5", None),
+        ("i = 5 XOR i = 5 OR TRUE", Some(true)),
+        ("i = 4 OR i = 5 AND i = 6", Some(false)),
+        ("NOT i = 4 AND i = 5", Some(true)),
+        ("!(i = 4) && (i > 4)", Some(true)),
+        ("i < 6 IS NOT NULL", Some(true)),
+        ("i = 5 = 1", Some(true)),
+        ("(i = 4) = FALSE", Some(true)),
+        ("`or` IN (1, 2)", None),
+        ("i IN (1, NULL)", None),
+        ("i NOT IN (1, 5, NULL)", Some(false)),
+        ("i NOT BETWEEN 1 AND 4", Some(true)),
+        ("i BETWEEN NULL AND 4", Some(false)),
+        ("i BETWEEN -1 AND NULL", None),
+        ("i IS TRUE AND `or` IS NOT FALSE", Some(true)),
+        ("u = 18446744073709551615", Some(true)),
+        ("u > 18446744073709551614.5", Some(true)),
+        ("i = '5.0'", Some(true)),
+        ("d < '2024-01-01' AND d > '2023-12-31'", Some(true)),
+        ("e = 'b' AND e <> 'B'", Some(true)),
+        ("s <> 'x'", Some(true)),
+        ("p = 'AB'", Some(true)),
+        ("n = 'ab'", Some(true)),
+        ("y = 2024 and j is not null", Some(true)),
+        ("x < 'a'", Some(true)),
+        ("f < 0.6 AND f = '0.5'", Some(true)),
+    ] {
+        assert_eq!(value(text), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_certain_is_not_decided() {
+    for (text, part) in [
+        ("i = 5 AND s = 'STRASSE'", "s = 'STRASSE'"),
+        ("s < 'x'", "s < 'x'"),
+        ("n <> 'x'", "n <> 'x'"),
+        ("u = '5'", "u = '5'"),
+        ("i <> 5 OR ts IS NULL", "ts"),
+    ] {
+        assert_eq!(value(text).unwrap_err().part, part, "{text}");
+    }
+    // Unless the other side decides alone.
+    assert_eq!(value("s = 'STRASSE' AND i = 4"), Ok(Some(false)));
+}
+
+#[test]
+fn what_is_not_supported_is_refused_with_its_place() {
+    for (text, at, words) in [
+        ("i = ", 3, "missing"),
+        ("", 0, "missing"),
+        ("i + 1 = 2", 2, "`+` is not supported"),
+        ("i = 1 i", 6, "`i` is not supported"),
+        ("LENGTH(s) > 1", 0, "`LENGTH`"),
+        ("i LIKE '5'", 2, "`LIKE`"),
+        ("i = 0x10", 4, "`0x10`"),
+        ("i = -u", 4, "`-`"),
+        ("i << 1", 2, "`<`"),
+        ("(i = 1", 6, "`)` is missing"),
+        ("i IN 1", 5, "`(` is missing"),
+        ("i BETWEEN 1 2", 12, "AND is missing"),
+        ("s = 'a", 4, "without end"),
+        ("s = _latin1'a'", 4, "_latin1"),
+        ("i = 1; DROP TABLE t", 5, "`;`"),
+        ("nobody = 1", 0, "no column `nobody`"),
+        ("i = 1 OR nobody IS NULL", 9, "no column `nobody`"),
+        ("i", 0, "neither true nor false"),
+        ("s AND i", 0, "neither true nor false"),
+        ("j = 'a'", 0, "Json"),
+        ("ts > '2024-01-01'", 0, "Timestamp"),
+        ("d = '2024-02-30'", 0, "YYYY-MM-DD"),
+        ("s = 5", 0, "without a conversion"),
+        ("s = p", 0, "without a conversion"),
+        ("i = 'five'", 0, "form of a number"),
+        ("y = 24", 0, "1901"),
+        ("i IN (1, 'a')", 9, "mixed"),
+        ("i IN (1, u)", 9, "of literals"),
+        ("'a' = 'a'", 0, "columns only"),
+        ("i = 1e3", 4, "1e3"),
+    ] {
+        let error = Expression::parse(text).and_then(|e| e.bind(&table())).expect_err(text);
+        assert!(error.at == at && error.what.contains(words), "{text}: {error:?}");
+    }
+    let deep = format!("{}i = 1{}", "(".repeat(5000), ")".repeat(5000));
+    assert!(Expression::parse(&deep).is_err());
+    assert!(Expression::parse(&format!("{} TRUE", "!".repeat(5000))).is_err());
+    assert!(Expression::parse(&format!("i = 1{}", " OR i = 1".repeat(5000))).is_err());
+    assert!(Expression::parse(&format!("i{}", " = 1".repeat(5000))).is_err());
+    // A list may be long.
+    assert_eq!(value(&format!("i IN ({}5)", "4, ".repeat(100_000))), Ok(Some(true)));
+}
