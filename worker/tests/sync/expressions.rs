@@ -2,24 +2,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use dm_proto::worker::{CheckRequest, CheckResponse, MetaStage, Stage, SubtaskReport};
+use dm_proto::worker::{MetaStage, Stage, SubtaskReport};
 use dm_tests::Flavor;
 
-use crate::{
-    leader::check,
-    scene::{Scene, rows},
-};
+use crate::scene::{Scene, checked, rows};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn checked(scene: &Scene) -> Result<CheckResponse> {
-    let request = CheckRequest {
-        source_id: "s1".to_owned(),
-        source_config: scene.source_config(),
-        task_config: scene.task_config(),
-    };
-    check(&scene.address, request).await
-}
 
 /// Rows of every kind are skipped by their values, on both sides of a restart, also inside one statement.
 #[tokio::test(flavor = "multi_thread")]

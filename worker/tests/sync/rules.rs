@@ -2,24 +2,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use dm_proto::worker::{CheckRequest, CheckResponse, MetaStage, Stage};
+use dm_proto::worker::{CheckResponse, MetaStage, Stage};
 use dm_tests::Flavor;
 
-use crate::{
-    leader::check,
-    scene::{Scene, rows, same},
-};
+use crate::scene::{Scene, checked, rows, same};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn checked(scene: &Scene) -> Result<CheckResponse> {
-    let request = CheckRequest {
-        source_id: "s1".to_owned(),
-        source_config: scene.source_config(),
-        task_config: scene.task_config(),
-    };
-    check(&scene.address, request).await
-}
 
 /// Deletes, a dropped column and a truncation stay at the source; rows of the table that the source has now go on.
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use dm_proto::worker::{BoundSource, MetaStage, SourceReport, Stage, Subtask};
+use dm_proto::worker::{BoundSource, CheckRequest, CheckResponse, MetaStage, SourceReport, Stage, Subtask};
 use dm_tests::{Database, DatabaseOptions, Flavor, Program, Running, Scratch, free_port, wait_until};
 use mysql_async::prelude::Queryable;
 
-use crate::leader::Leader;
+use crate::leader::{Leader, check};
 
 pub const CLUSTER: &str = "cluster-1";
 pub const TASK: &str = "t1";
@@ -334,4 +334,14 @@ pub async fn same(scene: &Scene, source: &str, target: &str) -> Result<()> {
         assert_eq!(l, r, "{source}");
     }
     Ok(())
+}
+
+/// The pre-check of the scene's task.
+pub async fn checked(scene: &Scene) -> Result<CheckResponse> {
+    let request = CheckRequest {
+        source_id: "s1".to_owned(),
+        source_config: scene.source_config(),
+        task_config: scene.task_config(),
+    };
+    check(&scene.address, request).await
 }

@@ -32,6 +32,7 @@ mod pipeline;
 mod proof;
 mod reader;
 mod row_filter;
+mod row_path;
 mod safe_mode;
 mod schema_keeper;
 mod source_gtids;

@@ -2,23 +2,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dm_binlog::{Decoder, Event, EventHeader, Flavor, Gtid, GtidSet, MariaDbGtidPos};
+use dm_binlog::{Decoder, Event, Flavor, Gtid, GtidSet, MariaDbGtidPos};
 use dm_proto::error::Code;
 use dm_schema::Dialect;
 use dm_target::{Attachment, DdlRecord, ExecutedSet, Resume, TxnId};
 
 use super::{
     assembler::{Assembler, Transaction},
-    batcher::{Batcher, check_part},
-    changes::Changes,
+    batcher::Batcher,
     excluded::Excluded,
-    far::{REACH, back},
+    far::REACH,
     operators::{Operators, Recent, replaces_event, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
     safe_mode::SafeMode,
     schema_keeper::SchemaKeeper,
-    spool::Held,
     spool_room::SpoolRoom,
     start::Start,
     stats::Place,
@@ -43,10 +41,10 @@ pub struct Pipeline<'a> {
     pub(super) context: &'a SubtaskContext,
     pub(super) attachment: &'a Attachment,
     pub(super) keeper: &'a SchemaKeeper,
-    metrics: &'a SubtaskSyncMetrics,
+    pub(super) metrics: &'a SubtaskSyncMetrics,
     decoder: Decoder,
     /// Row events are decoded again in order once their transaction is whole.
-    row_decoder: Decoder,
+    pub(super) row_decoder: Decoder,
     assembler: Assembler,
     pub(super) tables: Tables,
     pub(super) batcher: Batcher,
@@ -71,7 +69,7 @@ pub struct Pipeline<'a> {
     by_position: bool,
     pub(super) operators: Operators,
     recent: &'a Recent,
-    safe_mode: SafeMode,
+    pub(super) safe_mode: SafeMode,
 }
 
 impl<'a> Pipeline<'a> {
@@ -380,114 +378,6 @@ impl<'a> Pipeline<'a> {
         result.map_err(stop)
     }
 
-    /// Rows into the batch; a large transaction leaves in parts.
-    pub(super) async fn rows(&mut self, txn: &TxnId, transaction: &Transaction) -> Result<(), Failure> {
-        let mut changes = Changes::default();
-        changes.replay = self.safe_mode.of(transaction);
-        let applied = self.batcher.applied_part(txn).cloned();
-        let mut total = 0;
-        let mut cut = false;
-        let now = self.row_decoder.checksum();
-        self.row_decoder.set_checksum(transaction.checksum);
-        let mut events = transaction.events.read()?;
-        while let Some(held) = events.advance()? {
-            let skip = applied.as_ref().is_some_and(|p| changes.ordinal < p.ordinal);
-            match held {
-                Held::Event(raw) => total += self.row_event(&raw, transaction, &mut changes, skip).await?,
-                Held::Passed(passed) => {
-                    changes.passed(&passed);
-                    if passed.ends_statement {
-                        self.row_decoder.end_statement();
-                    }
-                }
-            }
-            if let Some(part) = applied.as_ref().filter(|p| skip && changes.ordinal >= p.ordinal) {
-                check_part(part, &changes)?;
-            }
-            if self.batcher.too_large(&changes, cut) {
-                cut = true;
-                self.batcher.check_fits(&changes)?;
-                let sent = self.batcher.part(self.attachment, txn, &mut changes).await;
-                sent.map_err(|e| self.target(&e))?;
-            }
-        }
-        self.row_decoder.set_checksum(now);
-        let handed = self.batcher.handed;
-        self.metrics.batch_rows.observe(total as f64);
-        let added = self.batcher.add(self.attachment, txn.clone(), &mut changes).await;
-        added.map_err(|e| self.target(&e))?;
-        if self.batcher.handed != handed && self.batcher.is_empty() {
-            self.context.status.sync.submitted(transaction.end.clone(), total);
-        } else {
-            self.context.status.sync.added(total, &transaction.end);
-        }
-        if let Some(stored) = self.tables.take_changed() {
-            self.keeper.set_schemas(stored.encode()).await;
-        }
-        Ok(())
-    }
-
-    /// Writes one event; gives the number of its rows. What is applied already is only counted.
-    async fn row_event(
-        &mut self,
-        raw: &Bytes,
-        transaction: &Transaction,
-        changes: &mut Changes,
-        skip: bool,
-    ) -> Result<u64, Failure> {
-        let ends = || event_end(&transaction.end, raw);
-        let (_, event) = self.row_decoder.decode(raw).map_err(|e| damaged(ends(), e))?;
-        match event {
-            Event::TableMap(map) => {
-                self.tables.resolve(&map, &transaction.start).await?;
-                self.unify(changes).await?;
-                Ok(0)
-            }
-            Event::Rows(rows) => {
-                let mut table = match self.tables.resolved(&rows.table) {
-                    Some(table) => table,
-                    None => {
-                        let table = self.tables.resolve(&rows.table, &transaction.start).await?;
-                        self.unify(changes).await?;
-                        table
-                    }
-                };
-                let (before, after) = (rows.columns_before.as_ref(), rows.columns_after.as_ref());
-                if let Some(known) = table.as_ref().filter(|t| !t.writer.has_key_columns(before, after)) {
-                    self.tables.order_as_a_whole(known);
-                    self.unify(changes).await?;
-                    table = self.tables.resolve(&rows.table, &transaction.start).await?;
-                }
-                match table {
-                    Some(table) if !skip && !table.filter.skips(&rows, &table.source)? => {
-                        let (count, skipped) = changes.write(&rows, &table).map_err(|f| f.context(ends()))?;
-                        if skipped > 0 {
-                            self.context.status.sync.filtered(skipped);
-                        }
-                        self.metrics.event_rows.observe(count as f64);
-                        Ok(count)
-                    }
-                    table => {
-                        let count = changes.pass(&rows).map_err(|f| f.context(ends()))?;
-                        if !skip && self.tables.filters(&rows.table, table.as_deref()) {
-                            self.context.status.sync.filtered(count);
-                        }
-                        Ok(0)
-                    }
-                }
-            }
-            _ => Ok(0),
-        }
-    }
-
-    /// Tables that merge into one have changed to one token: whatever has other ones goes first.
-    async fn unify(&mut self, changes: &mut Changes) -> Result<(), Failure> {
-        let Some(token) = self.tables.take_to_drain() else { return Ok(()) };
-        changes.add_token(token);
-        self.flush().await?;
-        self.attachment.drain().await.map_err(|e| self.target(&e))
-    }
-
     /// Nothing of a transaction is applied now.
     pub(super) fn pass_by(&self, end: Place) {
         if self.batcher.is_empty() {
@@ -540,12 +430,6 @@ pub(super) fn already_in(table: &StoredTable, transaction: &Transaction) -> bool
 
 fn file_number(file: &str) -> u64 {
     file.rsplit('.').next().and_then(|n| n.parse().ok()).unwrap_or(0)
-}
-
-/// Where an event of a transaction ends; its header has been read before.
-fn event_end(end: &Place, raw: &Bytes) -> String {
-    let pos = EventHeader::parse(raw).map_or(end.pos, |h| back(end.pos, h.log_pos));
-    format!("the event ends at {}", Place { file: end.file.clone(), pos }.text())
 }
 
 /// DM's form, from which operators cut positions.
