@@ -4,3 +4,4 @@ pub mod bench;
 pub mod demo;
 pub mod probe;
 pub mod rig;
+pub mod run;

@@ -20,12 +20,12 @@ struct Observed {
     began: Vec<Instant>,
     /// (highest row seen at the target, when), one entry per change.
     seen: Vec<(u64, Instant)>,
-    /// Why the writer or the reader has ended.
+    /// Why the writer or the reader was without its server last, or has ended.
     broken: Option<String>,
 }
 
-/// A writer of numbered rows at the source and a reader of the highest number at the target; both end when this is
-/// dropped.
+/// A writer of numbered rows at the source and a reader of the highest number at the target; both connect anew while their
+/// server is away, and end when this is dropped.
 pub struct Probe {
     observed: Arc<Mutex<Observed>>,
     stop: CancellationToken,
@@ -45,13 +45,14 @@ impl Probe {
     /// Starts writing and watching. Row numbers go on after those that are there.
     pub async fn start(source: Opts, target: Opts, schema: &str) -> Result<Self> {
         let table = format!("{schema}.failover_probe");
-        let mut writer_conn = within(ANSWER, "probe: connect to the source", Conn::new(source)).await?;
-        let newest = writer_conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
+        let mut conn = within(ANSWER, "probe: connect to the source", Conn::new(source.clone())).await?;
+        let newest = conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
         let first: Option<u64> = within(ANSWER, "probe: read the newest row", newest).await?;
+        within(ANSWER, "probe: close the source connection", conn.disconnect()).await?;
         let first = first.unwrap_or(0);
         let observed = Arc::new(Mutex::new(Observed::default()));
         let stop = CancellationToken::new();
-        let writer = write(writer_conn, table.clone(), first, Arc::clone(&observed), stop.clone());
+        let writer = write(source, table.clone(), first, Arc::clone(&observed), stop.clone());
         let reader = read(target, table, first, Arc::clone(&observed), stop.clone());
         let writer = spawn(Arc::clone(&observed), writer);
         let reader = spawn(Arc::clone(&observed), reader);
@@ -69,10 +70,19 @@ impl Probe {
                 bail!("the probe itself has ended: {}", why.unwrap_or_else(|| "nobody knows why".to_owned()));
             }
             if fault.elapsed() > deadline {
-                bail!("no row committed after the fault reached the target within {deadline:?}");
+                let why = lock(&self.observed)
+                    .broken
+                    .clone()
+                    .map_or_else(String::new, |w| format!(" (the probe: {w})"));
+                bail!("no row committed after the fault reached the target within {deadline:?}{why}");
             }
             tokio::time::sleep(TICK).await;
         }
+    }
+
+    /// Written, seen and lag, at any time.
+    pub fn gauge(&self) -> Gauge {
+        Gauge(Arc::clone(&self.observed))
     }
 
     /// The longest time without a new probe row at the target between two moments.
@@ -87,6 +97,29 @@ impl Probe {
         within(2 * ANSWER, "probe: end the reader", self.reader).await??;
         let rows = lock(&self.observed).began.len();
         Ok(rows as u64)
+    }
+}
+
+/// What a probe sees, for whoever samples it.
+pub struct Gauge(Arc<Mutex<Observed>>);
+
+impl Gauge {
+    /// Rows written so far.
+    pub fn written(&self) -> u64 {
+        lock(&self.0).began.len() as u64
+    }
+
+    /// Of them at the target.
+    pub fn seen(&self) -> u64 {
+        lock(&self.0).seen.last().map_or(0, |(highest, _)| *highest)
+    }
+
+    /// Age of the oldest row that the target lacks.
+    pub fn lag(&self, now: Instant) -> Duration {
+        let observed = lock(&self.0);
+        let seen = observed.seen.last().map_or(0, |(highest, _)| *highest);
+        let oldest = usize::try_from(seen).ok().and_then(|n| observed.began.get(n));
+        oldest.map_or(Duration::ZERO, |began| now.saturating_duration_since(*began))
     }
 }
 
@@ -128,21 +161,30 @@ fn spawn(
 }
 
 async fn write(
-    mut conn: Conn,
+    source: Opts,
     table: String,
     first: u64,
     observed: Arc<Mutex<Observed>>,
     stop: CancellationToken,
 ) -> Result<()> {
+    let mut conn = None;
     let mut number = first;
+    let mut begun: Option<Instant> = None;
     while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-        number += 1;
-        let began = Instant::now();
-        let insert = conn.query_drop(format!("INSERT INTO {table} VALUES ({number})"));
-        within(ANSWER, "probe: write", insert).await?;
-        lock(&observed).began.push(began);
+        // Begun when it was tried first: what came of a try that lost its connection is not known.
+        let began = *begun.get_or_insert_with(Instant::now);
+        let insert = format!("INSERT IGNORE INTO {table} VALUES ({})", number + 1);
+        let written = async |conn: &mut Conn| conn.query_drop(insert).await;
+        match ask(&mut conn, &source, written).await {
+            Ok(()) => {
+                number += 1;
+                begun = None;
+                lock(&observed).began.push(began);
+            }
+            Err(e) => lock(&observed).broken = Some(format!("at the source: {e:#}")),
+        }
     }
-    within(ANSWER, "probe: close the source connection", conn.disconnect()).await
+    close(conn).await
 }
 
 async fn read(
@@ -152,19 +194,47 @@ async fn read(
     observed: Arc<Mutex<Observed>>,
     stop: CancellationToken,
 ) -> Result<()> {
-    let mut conn = within(ANSWER, "probe: connect to the target", Conn::new(target)).await?;
+    let mut conn = None;
     let mut highest = 0;
     while stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
-        let newest = conn.query_first(format!("SELECT COALESCE(MAX(id), 0) FROM {table}"));
-        let found: Option<u64> = within(ANSWER, "probe: read the target", newest).await?;
+        let newest = format!("SELECT COALESCE(MAX(id), 0) FROM {table}");
+        let newest = async |conn: &mut Conn| conn.query_first::<u64, _>(newest).await;
+        let found = ask(&mut conn, &target, newest).await;
         let now = Instant::now();
-        let found = found.unwrap_or(0).saturating_sub(first);
-        if found > highest {
-            highest = found;
-            lock(&observed).seen.push((found, now));
+        match found {
+            Ok(found) => {
+                let found = found.unwrap_or(0).saturating_sub(first);
+                if found > highest {
+                    highest = found;
+                    lock(&observed).seen.push((found, now));
+                }
+            }
+            Err(e) => lock(&observed).broken = Some(format!("at the target: {e:#}")),
         }
     }
-    within(ANSWER, "probe: close the target connection", conn.disconnect()).await
+    close(conn).await
+}
+
+/// One statement, on a connection that is made anew after an error: the server may be away on purpose.
+async fn ask<T>(
+    conn: &mut Option<Conn>,
+    server: &Opts,
+    statement: impl AsyncFnOnce(&mut Conn) -> mysql_async::Result<T>,
+) -> Result<T> {
+    let mut used = match conn.take() {
+        Some(conn) => conn,
+        None => within(ANSWER, "probe: connect", Conn::new(server.clone())).await?,
+    };
+    let answer = within(ANSWER, "probe: a statement", statement(&mut used)).await?;
+    *conn = Some(used);
+    Ok(answer)
+}
+
+async fn close(conn: Option<Conn>) -> Result<()> {
+    match conn {
+        Some(conn) => within(ANSWER, "probe: close a connection", conn.disconnect()).await,
+        None => Ok(()),
+    }
 }
 
 fn lock(observed: &Mutex<Observed>) -> MutexGuard<'_, Observed> {

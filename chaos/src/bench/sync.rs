@@ -2,8 +2,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, compare_databases, wait_until, within};
-use mysql_async::{Conn, prelude::Queryable};
+use dm_tests::{Database, DatabaseOptions, Flavor, compare_databases, wait_until, within};
+use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
     lag,
@@ -11,7 +11,7 @@ use super::{
     usage::Usage,
     workload::{self, SCHEMA, Workload},
 };
-use crate::rig::{Rig, SOURCE, TASK};
+use crate::rig::{Rig, TASK};
 
 const DEADLINE: Duration = Duration::from_secs(1800);
 /// Rate and time of the lag's measurement.
@@ -36,8 +36,8 @@ struct Figures {
 type Replicas = [Database; 2];
 const THREADS: [u32; 2] = [1, 4];
 
-/// Prints a table of backlogs of `rows` row changes each.
-pub async fn run(rows: u32) -> Result<()> {
+/// Prints a table of backlogs of `rows` row changes each, and the lag; with `only`, of the backlogs so called.
+pub async fn run(rows: u32, only: Option<&str>) -> Result<()> {
     let options = DatabaseOptions::default;
     // A target that others may follow in turn, as ours.
     let logging = || DatabaseOptions::default().line("log-slave-updates=ON");
@@ -46,14 +46,14 @@ pub async fn run(rows: u32) -> Result<()> {
         Database::start(Flavor::MariaDb, logging()).await?,
         Database::start(Flavor::MariaDb, logging()).await?,
     ];
-    let result = measure(&rig, &replicas, rows).await;
+    let result = measure(&rig, &replicas, rows, only).await;
     if result.is_err() {
         rig.cluster.keep();
     }
     result.with_context(|| rig.cluster.last_words())
 }
 
-async fn measure(rig: &Rig, replicas: &Replicas, rows: u32) -> Result<()> {
+async fn measure(rig: &Rig, replicas: &Replicas, rows: u32, only: Option<&str>) -> Result<()> {
     let mut conn = rig.source.conn().await?;
     let at = position(&mut conn, DEADLINE).await?;
     within(DEADLINE, "fill the source", workload::create(&rig.source)).await?;
@@ -91,12 +91,15 @@ async fn measure(rig: &Rig, replicas: &Replicas, rows: u32) -> Result<()> {
                 format!("SET GLOBAL innodb_flush_log_at_trx_commit = {log}, GLOBAL sync_binlog = {binlog}");
             database.run(&[&set]).await?;
         }
-        for workload in Workload::ALL {
+        for workload in Workload::ALL.into_iter().filter(|w| only.is_none_or(|name| w.name().contains(name)))
+        {
             let figures = backlog(rig, (replicas, &mut conns), &worker, (flush, workload, rows)).await?;
             figures.print();
         }
     }
-    lags(rig, replicas, &mut conns).await?;
+    if only.is_none() {
+        lags(rig, replicas, &mut conns).await?;
+    }
     for target in [&rig.target, &replicas[0], &replicas[1]] {
         let diff = within(DEADLINE, "compare", compare_databases(&rig.source, target, &[SCHEMA])).await?;
         ensure!(diff.is_equal(), "not equal after the benchmark: {diff}");
@@ -110,18 +113,23 @@ async fn backlog(
     worker: &Usage,
     (flush, workload, rows): (&'static str, Workload, u32),
 ) -> Result<Figures> {
+    // What goes on, for whoever waits or profiles; the figures have standard output for themselves.
+    let doing = |what: &str| eprintln!("{flush}, {}: {what}", workload.name());
     rig.cluster.dmctl(&["pause-task", TASK]).await?.success()?;
+    doing("the backlog is written");
     let rows = within(DEADLINE, "write the backlog", workload::write(&rig.source, workload, rows)).await?;
     let mut conn = rig.source.conn().await?;
     let end = position(&mut conn, DEADLINE).await?;
+    let binlog_end = binlog_end(&mut conn).await?;
     conn.disconnect().await?;
 
     let target = Usage::of(rig.target.pid()?);
     worker.forget_peak()?;
     let (worker_before, target_before) = (worker.cpu()?, target.cpu()?);
+    doing("ours applies it");
     let began = Instant::now();
     rig.cluster.dmctl(&["resume-task", TASK]).await?.success()?;
-    applied(&rig.cluster, &end).await?;
+    applied(rig, binlog_end).await?;
     let ours = began.elapsed();
     let (worker_cpu, target_cpu) = (worker.cpu()? - worker_before, target.cpu()? - target_before);
     let peak_mib = worker.peak_mib()?;
@@ -131,6 +139,7 @@ async fn backlog(
     for (n, conn) in conns.iter_mut().enumerate() {
         let usage = Usage::of(replicas[n].pid()?);
         let before = usage.cpu()?;
+        doing("MariaDB's replica applies it");
         native[n] =
             within(2 * DEADLINE, "MariaDB's replica", follow(conn, THREADS[n], &end, DEADLINE)).await?;
         native_cpu = usage.cpu()? - before;
@@ -198,7 +207,7 @@ async fn lags(rig: &Rig, replicas: &Replicas, conns: &mut [Conn]) -> Result<()> 
         }
         rig.cluster.dmctl(&["resume-task", TASK]).await?.success()?;
         let mut source = rig.source.conn().await?;
-        applied(&rig.cluster, &position(&mut source, DEADLINE).await?).await?;
+        applied(rig, binlog_end(&mut source).await?).await?;
         source.disconnect().await?;
     }
     // All of them have everything before they are compared.
@@ -211,10 +220,26 @@ async fn lags(rig: &Rig, replicas: &Replicas, conns: &mut [Conn]) -> Result<()> 
     Ok(())
 }
 
-async fn applied(cluster: &Cluster, end: &str) -> Result<()> {
+/// Number of the source's last binlog file, and where it ends.
+async fn binlog_end(conn: &mut Conn) -> Result<(f64, f64)> {
+    let asked = conn.query_first("SHOW MASTER STATUS");
+    let row: Option<Row> = within(DEADLINE, "read the binlog's end", asked).await?;
+    let row = row.context("the binlog is off")?;
+    let (file, pos): (Option<String>, Option<u64>) = (row.get(0), row.get(1));
+    let (file, pos) = file.zip(pos).context("the binlog's end")?;
+    let number = file.rsplit('.').next().and_then(|n| n.parse().ok()).context("a binlog file's number")?;
+    Ok((number, pos as f64))
+}
+
+/// Waits until the worker says that everything up to there is applied. Its own page, not `dmctl`, which would start many
+/// processes beside what is measured.
+async fn applied(rig: &Rig, end: (f64, f64)) -> Result<()> {
+    let name = rig.worker().await?;
+    let worker = rig.cluster.member(&name)?;
+    let label = "node=\"syncer\"";
     wait_until(DEADLINE, "the backlog to be applied", || async {
-        let status = cluster.subtask(TASK, SOURCE).await?;
-        Ok(status.is_some_and(|s| s["sync"]["syncerBinlogGtid"] == end))
+        let file = worker.metric("dm_syncer_binlog_file", label).await?;
+        Ok((file, worker.metric("dm_syncer_binlog_pos", label).await?) == end)
     })
     .await
 }

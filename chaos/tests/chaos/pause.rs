@@ -40,22 +40,10 @@ impl Scene {
         let line = self.logged(worker, from, words).await?;
         println!("the thawed worker: {line}");
         wait_until(LONG, "the refusal in the metric", async || {
-            Ok(self.metric(worker, "dm_target_refused_packets_total").await? >= 1.0)
+            Ok(self.rig.cluster.member(worker)?.metric("dm_target_refused_packets_total", "").await? >= 1.0)
         })
         .await?;
         self.session(worker).heal();
         Ok(())
-    }
-
-    /// The sum of a worker's samples of one metric, from its `/metrics`.
-    pub async fn metric(&self, worker: &str, name: &str) -> Result<f64> {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut stream = tokio::net::TcpStream::connect(self.rig.cluster.member(worker)?.addr()).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        let samples =
-            text.lines().filter(|l| l.starts_with(name) && l.as_bytes().get(name.len()) == Some(&b'{'));
-        Ok(samples.filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 }

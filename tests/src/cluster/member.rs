@@ -5,6 +5,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::{Program, Running};
 
@@ -76,6 +78,19 @@ impl Member {
     /// `127.0.0.1:port` that it serves clients, peers' forwards and metrics on.
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The sum of its samples of one metric, from its `/metrics`; of those only that have this among their labels, as it is
+    /// written there.
+    pub async fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        let mut stream = TcpStream::connect(self.addr()).await?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n").await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        let of =
+            |line: &str| line.strip_prefix(name).is_some_and(|l| l.starts_with('{') && l.contains(label));
+        let samples = text.lines().filter(|l| of(l));
+        Ok(samples.filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 
     /// Its log file.

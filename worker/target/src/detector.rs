@@ -1,6 +1,7 @@
 //! Which batches must wait for which.
 
-use std::collections::HashMap;
+use nohash_hasher::IntMap;
+use smallvec::SmallVec;
 
 /// What a batch was told when it was cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +23,15 @@ struct LaneLoad {
 /// that shares a token with it. Only earlier ones, so nothing waits in a circle. Pure.
 #[derive(Debug)]
 pub(crate) struct Detector {
-    /// Open batches by token, at most one (the last) per lane.
-    tokens: HashMap<u64, Vec<(u32, u64)>>,
+    /// Open batches by token, at most one (the last) per lane. Tokens are hashes already, and nearly all have one batch.
+    tokens: IntMap<u64, SmallVec<[(u32, u64); 1]>>,
     loads: Vec<LaneLoad>,
     next: usize,
 }
 
 impl Detector {
     pub(crate) fn new(lanes: u32) -> Self {
-        Self { tokens: HashMap::new(), loads: vec![LaneLoad::default(); lanes as usize], next: 0 }
+        Self { tokens: IntMap::default(), loads: vec![LaneLoad::default(); lanes as usize], next: 0 }
     }
 
     /// Places the batch `number`; `lane` forces it onto one (parts of a transaction, pieces of a chunk).

@@ -7,8 +7,9 @@ use dm_target::{Attachment, Batch, PartMark, TargetError, TxnId};
 use super::{changes::Changes, merge::Merger};
 use crate::failure::Failure;
 
-/// Least row bound of a batch while behind, whatever the task file says.
-const LEAST_ROWS: u64 = 500;
+/// Least row bound of a batch while behind, whatever the task file says. The fence, the commit and the wake-ups of both sides
+/// are paid once for a batch.
+const LEAST_ROWS: u64 = 1000;
 /// No batch is larger than this, however large packets may be: it bounds what a lane holds.
 const MOST_BYTES: usize = 8 << 20;
 /// Transactions are collected up to here only: what waits for the lanes has to be several batches.

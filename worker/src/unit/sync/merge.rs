@@ -3,6 +3,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use dm_schema::{Pieces, RowKind, RowPieces};
 use dm_target::Batch;
+use nohash_hasher::IntMap;
 
 use super::{changes::Changes, tables::Table};
 
@@ -41,7 +42,7 @@ pub struct Merger {
     /// `None`: a later change says it all.
     changes: Vec<Option<RowPieces>>,
     groups: Vec<Group>,
-    last: HashMap<u64, Touch>,
+    last: IntMap<u64, Touch>,
     /// Tokens of the whole batch.
     tokens: Vec<u64>,
     /// The latest group of each table and kind; tables by their address, which their groups keep alive.

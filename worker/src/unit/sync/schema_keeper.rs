@@ -2,12 +2,14 @@
 use std::time::Duration;
 
 use dm_target::{Attachment, CheckpointUpdate, TargetError};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::MissedTickBehavior};
 
 use super::{dm_row::DmRow, witness::Witness};
 
 /// How often the executed set is merged into the checkpoint row.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often progress and metrics are brought up to date: a person reads from them that a backlog has ended.
+const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct State {
@@ -62,13 +64,18 @@ impl SchemaKeeper {
     /// Writes for ever; gives the error that ends it.
     pub async fn run(&self, attachment: &Attachment, mut observe: impl FnMut()) -> TargetError {
         let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = tokio::time::interval(OBSERVE_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            if let Err(error) = self.write(attachment).await {
-                return error;
+            tokio::select! {
+                _ = looks.tick() => observe(),
+                _ = ticks.tick() => {
+                    if let Err(error) = self.write(attachment).await {
+                        return error;
+                    }
+                }
             }
-            observe();
         }
     }
 }

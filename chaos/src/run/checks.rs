@@ -1,0 +1,102 @@
+//! What has to hold once everything is healed.
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dm_tests::{check_workload, compare_databases, wait_until, within};
+use mysql_async::prelude::Queryable;
+use serde::Serialize;
+
+use super::{
+    audit,
+    house::{CALM, House, Load, TASK},
+    timeline::Timeline,
+};
+
+/// What the checks counted and found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Transactions that the sources answered as committed.
+    pub transactions: u64,
+    /// Rows compared at both ends.
+    pub rows: u64,
+    /// Writes of lane rows in the target's binlog.
+    pub lane_writes: u64,
+    /// Seconds from the last write until every table was equal.
+    pub converged: f64,
+    pub findings: Vec<String>,
+}
+
+pub struct Checks<'a> {
+    pub house: &'a mut House,
+    pub timeline: &'a Timeline,
+}
+
+impl Checks<'_> {
+    /// All of them; what is wrong is in the summary, an error means that a check itself could not be made.
+    pub async fn run(self, load: Load) -> Result<Summary> {
+        let mut summary = Summary::default();
+        self.timeline.note("the writers stop".to_owned());
+        for probe in load.probes {
+            probe.stop().await?;
+        }
+        for writers in load.writers {
+            summary.transactions += writers.stop().await?.transactions;
+        }
+        let stopped = std::time::Instant::now();
+        if let Err(error) = self.house.whole().await {
+            summary.findings.push(format!("stuck: {error:#}"));
+            return Ok(summary);
+        }
+        self.equal(&mut summary).await?;
+        summary.converged = stopped.elapsed().as_secs_f64();
+        self.timeline.note(format!("compared: {} rows", summary.rows));
+        let audit = audit::read(&self.house.target).await?;
+        summary.lane_writes = audit.writes;
+        summary.findings.extend(audit.findings);
+        self.timeline.note(format!("audited: {} writes of lane rows", summary.lane_writes));
+        self.nothing_left(&mut summary).await?;
+        Ok(summary)
+    }
+
+    /// Every table equal, every writer's serials whole, every sum kept.
+    async fn equal(&self, summary: &mut Summary) -> Result<()> {
+        for origin in &self.house.origins {
+            let schemas = [origin.schema.as_str()];
+            let compare = || compare_databases(&origin.database, &self.house.target, &schemas);
+            let what = format!("every table of {} to be equal", origin.id);
+            let equal = wait_until(CALM, &what, || async { Ok(compare().await?.is_equal()) }).await;
+            let diff = within(CALM, "the last comparison", compare()).await?;
+            summary.rows += diff.rows_compared;
+            if equal.is_err() || !diff.is_equal() {
+                summary.findings.push(format!("{}: {diff}", origin.id));
+            }
+            for (whose, server) in [("source", &origin.database), ("target", &self.house.target)] {
+                let wrong = check_workload(server.opts(), &origin.schema).await?;
+                summary
+                    .findings
+                    .extend(wrong.into_iter().map(|w| format!("{} at the {whose}: {w}", origin.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// After stop-task nothing of the task is left at the target: no connection, no lock, no transaction.
+    async fn nothing_left(&self, summary: &mut Summary) -> Result<()> {
+        self.house.cluster.dmctl(&["stop-task", TASK]).await?.success().context("stop-task")?;
+        let mut conn = self.house.target.conn().await?;
+        let others = "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND command <> 'Daemon'";
+        let mut left: u64 = 0;
+        let end = std::time::Instant::now() + CALM;
+        while std::time::Instant::now() < end {
+            left = within(CALM, "the target's connections", conn.query_first(others)).await?.unwrap_or(0);
+            if left == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        if left > 0 {
+            summary.findings.push(format!("{left} connections are left at the target after stop-task"));
+        }
+        within(CALM, "close a connection", conn.disconnect()).await
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be broken.
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// One kind of fault. How long it stays is drawn when it is injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// SIGKILL of the leader; started again when healed.
+    LeaderKill,
+    /// SIGTERM of the leader; started again when healed.
+    LeaderStop,
+    /// SIGSTOP of the leader, SIGCONT when healed.
+    LeaderFreeze,
+    /// SIGKILL of a master that does not lead.
+    FollowerKill,
+    /// SIGSTOP of a master that does not lead.
+    FollowerFreeze,
+    /// SIGKILL of a worker that serves a source.
+    WorkerKill,
+    /// SIGTERM of a worker that serves a source.
+    WorkerStop,
+    /// SIGSTOP of a worker that serves a source: thawed, its late packets have to be refused.
+    WorkerFreeze,
+    /// Nothing travels between the masters and a worker that serves a source.
+    WorkerAlone,
+    /// The masters hear nothing of a worker that hears them.
+    WorkerMute,
+    /// The masters are not heard by a worker that they hear.
+    WorkerDeaf,
+    /// SIGKILL of the target's server.
+    TargetKill,
+    /// SIGSTOP of the target's server.
+    TargetFreeze,
+    /// Connections to the target are reset, and new ones too.
+    TargetCut,
+    /// Connections to the target are half-open: silent, and not closed.
+    TargetSilent,
+    /// What the target answers does not arrive; what it is sent does.
+    TargetMute,
+    /// Every byte to and from the target takes longer.
+    TargetSlow,
+    /// Every connection of ours is ended by the target once (`KILL`).
+    ConnectionsKilled,
+    /// SIGKILL of a source's server.
+    SourceKill,
+    /// Connections to a source are reset, and new ones too.
+    SourceCut,
+    /// Connections to a source are half-open.
+    SourceSilent,
+    /// Every master and every worker is stopped and started again, one after another.
+    RollingRestart,
+}
+
+impl Fault {
+    /// As it is typed.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Rows are expected at the target while it lasts; otherwise only once it is healed.
+    pub fn rows_go_on(self) -> bool {
+        use Fault::{
+            ConnectionsKilled, FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop,
+            RollingRestart, TargetSlow, WorkerAlone, WorkerDeaf, WorkerFreeze, WorkerKill, WorkerMute,
+            WorkerStop,
+        };
+        matches!(
+            self,
+            LeaderKill
+                | LeaderStop
+                | LeaderFreeze
+                | FollowerKill
+                | FollowerFreeze
+                | WorkerKill
+                | WorkerStop
+                | WorkerFreeze
+                | WorkerAlone
+                | WorkerMute
+                | WorkerDeaf
+                | TargetSlow
+                | ConnectionsKilled
+                | RollingRestart
+        )
+    }
+
+    /// What it breaks: the part of its name before the first hyphen. A scenario may be called so.
+    pub fn part(self) -> String {
+        let name = self.name();
+        match name.split_once('-') {
+            Some(("follower", _)) => "leader".to_owned(),
+            Some((part, _)) => part.to_owned(),
+            None => name,
+        }
+    }
+
+    /// Whether both may be there at once: they break different things, and neither has to wait for what the other broke.
+    pub fn goes_with(self, other: Self) -> bool {
+        let members = |fault: Self| matches!(fault.part().as_str(), "leader" | "worker" | "rolling");
+        let rolls = self == Self::RollingRestart || other == Self::RollingRestart;
+        self.part() != other.part() && !(rolls && members(self) && members(other))
+    }
+}
+
+/// From which faults is drawn: all (`mixed`), those of one part (`leader`, `worker`, `target`, `source`), or one by name.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub name: String,
+    pub faults: Vec<Fault>,
+}
+
+impl FromStr for Scenario {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let all = Fault::value_variants().iter().copied();
+        let faults: Vec<Fault> = match name {
+            "mixed" => all.collect(),
+            name => all.filter(|f| f.part() == name || f.name() == name).collect(),
+        };
+        let known = || {
+            let names: Vec<String> = Fault::value_variants().iter().map(|f| f.name()).collect();
+            format!("no scenario `{name}`: mixed, leader, worker, target, source, {}", names.join(", "))
+        };
+        faults.first().with_context(known)?;
+        Ok(Self { name: name.to_owned(), faults })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_by_name() {
+        let of = |name: &str| name.parse::<Scenario>().map(|s| s.faults);
+        assert_eq!(of("mixed").unwrap().len(), Fault::value_variants().len());
+        assert_eq!(of("worker-freeze").unwrap(), [Fault::WorkerFreeze]);
+        assert!(of("leader").unwrap().contains(&Fault::FollowerKill));
+        assert!(of("worker").unwrap().iter().all(|f| f.name().starts_with("worker-")));
+        assert!(
+            Fault::WorkerKill.goes_with(Fault::LeaderKill)
+                && Fault::RollingRestart.goes_with(Fault::TargetKill)
+        );
+        assert!(
+            !Fault::WorkerKill.goes_with(Fault::WorkerMute)
+                && !Fault::WorkerStop.goes_with(Fault::RollingRestart)
+        );
+        assert!(of("nothing").unwrap_err().to_string().contains("rolling-restart"));
+    }
+}

@@ -1,0 +1,172 @@
+//! How each fault is made and unmade.
+use std::time::Duration;
+
+use anyhow::Result;
+use dm_tests::within;
+use mysql_async::prelude::Queryable;
+use rand::{Rng, rngs::StdRng};
+
+use super::{
+    fault::Fault,
+    house::{CALM, House},
+};
+
+/// What `target-slow` adds to each direction, in milliseconds.
+const DELAY: std::ops::Range<u64> = 5..80;
+
+/// What makes a fault end.
+pub enum Cure {
+    Restart(String),
+    Thaw(String),
+    StartTarget,
+    ThawTarget,
+    HealTarget,
+    StartSource(usize),
+    HealSource(usize),
+    HealSession(usize),
+    Nothing,
+}
+
+/// Whom a fault meets.
+#[derive(Debug)]
+pub enum Victim {
+    Member(String),
+    /// The masters' way to a worker.
+    Session(usize),
+    Target,
+    Source(usize),
+    EveryMember,
+}
+
+impl Victim {
+    /// For messages.
+    pub fn name(&self, house: &House) -> String {
+        match self {
+            Self::Member(name) => name.clone(),
+            Self::Session(n) => house.sessions[*n].0.clone(),
+            Self::Target => "the target".to_owned(),
+            Self::Source(n) => house.origins[*n].id.clone(),
+            Self::EveryMember => "every member".to_owned(),
+        }
+    }
+}
+
+/// Injects a fault; gives what heals it.
+pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mut StdRng) -> Result<Cure> {
+    match victim {
+        Victim::Member(name) => member(house, name, fault).await,
+        Victim::Session(n) => {
+            let way = &house.sessions[n].1;
+            match fault {
+                Fault::WorkerMute => way.black_hole_to_client(),
+                Fault::WorkerDeaf => way.black_hole_to_server(),
+                _ => way.black_hole(),
+            }
+            Ok(Cure::HealSession(n))
+        }
+        Victim::Source(n) => {
+            let origin = &mut house.origins[n];
+            match fault {
+                Fault::SourceKill => {
+                    origin.database.kill9()?;
+                    return Ok(Cure::StartSource(n));
+                }
+                Fault::SourceCut => origin.way.cut(),
+                _ => origin.way.black_hole(),
+            }
+            Ok(Cure::HealSource(n))
+        }
+        Victim::Target => {
+            let way = &house.to_target;
+            match fault {
+                Fault::TargetKill => {
+                    house.target.kill9()?;
+                    return Ok(Cure::StartTarget);
+                }
+                Fault::TargetFreeze => {
+                    house.target.freeze()?;
+                    return Ok(Cure::ThawTarget);
+                }
+                Fault::ConnectionsKilled => {
+                    kill_connections(house).await?;
+                    return Ok(Cure::Nothing);
+                }
+                Fault::TargetCut => way.cut(),
+                Fault::TargetMute => way.black_hole_to_client(),
+                Fault::TargetSlow => way.delay(Duration::from_millis(random.random_range(DELAY))),
+                _ => way.black_hole(),
+            }
+            Ok(Cure::HealTarget)
+        }
+        Victim::EveryMember => {
+            for name in [house.cluster.names(true), house.cluster.names(false)].concat() {
+                house.cluster.stop(&name).await?;
+                house.cluster.restart(&name)?;
+                within(CALM, "the cluster to be ready", house.cluster.wait_ready()).await?;
+            }
+            Ok(Cure::Nothing)
+        }
+    }
+}
+
+/// Kills, stops or freezes a process of ours.
+async fn member(house: &mut House, name: String, fault: Fault) -> Result<Cure> {
+    use Fault::{FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, WorkerFreeze, WorkerKill};
+    match fault {
+        LeaderKill | FollowerKill | WorkerKill => house.cluster.kill9(&name)?,
+        LeaderFreeze | FollowerFreeze | WorkerFreeze => {
+            house.cluster.freeze(&name)?;
+            return Ok(Cure::Thaw(name));
+        }
+        _ => house.cluster.stop(&name).await?,
+    }
+    Ok(Cure::Restart(name))
+}
+
+/// Ends a fault.
+pub async fn heal(house: &mut House, cure: Cure) -> Result<()> {
+    match cure {
+        Cure::Restart(name) => house.cluster.restart(&name),
+        Cure::Thaw(name) => house.cluster.thaw(&name),
+        Cure::StartTarget => house.target.restart().await,
+        Cure::ThawTarget => house.target.thaw(),
+        Cure::HealTarget => {
+            house.to_target.heal();
+            Ok(())
+        }
+        Cure::StartSource(n) => house.origins[n].database.restart().await,
+        Cure::HealSource(n) => {
+            house.origins[n].way.heal();
+            Ok(())
+        }
+        Cure::HealSession(n) => {
+            house.sessions[n].1.heal();
+            Ok(())
+        }
+        Cure::Nothing => Ok(()),
+    }
+}
+
+/// Ends every connection of the workers at the target: those that hold a lock of ours.
+async fn kill_connections(house: &House) -> Result<()> {
+    let mut conn = house.target.conn().await?;
+    let ours: Option<u64> = within(CALM, "my connection", conn.query_first("SELECT CONNECTION_ID()")).await?;
+    let all: Vec<(u64, String)> = within(
+        CALM,
+        "the target's connections",
+        conn.query("SELECT id, command FROM information_schema.processlist"),
+    )
+    .await?;
+    for (id, command) in all {
+        if Some(id) == ours || command == "Daemon" {
+            continue;
+        }
+        match within(CALM, "KILL", conn.query_drop(format!("KILL CONNECTION {id}"))).await {
+            Ok(()) => {}
+            // It has ended meanwhile.
+            Err(e) if format!("{e:#}").contains("1094") => {}
+            Err(e) => return Err(e),
+        }
+    }
+    within(CALM, "close a connection", conn.disconnect()).await
+}

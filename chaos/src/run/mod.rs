@@ -1,0 +1,90 @@
+//! `dm-chaos run`: faults drawn from a seed, under write load, with checkers and a report.
+mod audit;
+mod checks;
+mod fault;
+mod house;
+mod inject;
+mod nemesis;
+mod page;
+mod report;
+mod timeline;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use dm_tests::within;
+use rand::{SeedableRng, rngs::StdRng};
+
+use self::{
+    checks::Checks,
+    house::House,
+    nemesis::Nemesis,
+    report::Report,
+    timeline::{Timeline, Watch},
+};
+
+pub use fault::{Fault, Scenario};
+
+/// Bound on starting everything, and on all checks together.
+const SETUP: Duration = Duration::from_secs(300);
+const CHECKS: Duration = Duration::from_secs(900);
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub scenario: Scenario,
+    pub seed: u64,
+    /// Time in which faults are injected.
+    pub time: Duration,
+    /// Where the report goes.
+    pub out: PathBuf,
+}
+
+/// Runs it; true when nothing was found.
+pub async fn run(options: Options) -> Result<bool> {
+    println!("==> {}", report::again(&options));
+    let mut house = within(SETUP, "start everything", House::start()).await?;
+    let outcome = chaos(&options, &mut house).await;
+    if !matches!(outcome, Ok(true)) {
+        house.cluster.keep();
+        println!("==> logs stay in {}", house.cluster.dir().display());
+    }
+    outcome
+}
+
+async fn chaos(options: &Options, house: &mut House) -> Result<bool> {
+    let timeline = Timeline::start();
+    let load = within(SETUP, "start the writers", house.write()).await?;
+    let watch = Watch::start(house, &load, timeline.clone());
+    let mut nemesis = Nemesis {
+        random: StdRng::seed_from_u64(options.seed),
+        timeline: timeline.clone(),
+        injected: Vec::new(),
+    };
+    let end = tokio::time::Instant::now() + options.time;
+    let mut findings = Vec::new();
+    while tokio::time::Instant::now() < end {
+        // What does not come back is found here; more faults would hide it.
+        if let Err(error) = nemesis.strike(house, &load, &options.scenario).await {
+            findings.push(format!("after {}: {error:#}", nemesis.last()));
+            break;
+        }
+    }
+    let series = watch.stop().await?;
+    let checks = Checks { house, timeline: &timeline };
+    let checked = within(CHECKS, "the checks", checks.run(load)).await;
+    let summary = match checked {
+        Ok(found) => found,
+        Err(error) => {
+            findings.push(format!("the checks themselves: {error:#}"));
+            checks::Summary::default()
+        }
+    };
+    findings.extend(summary.findings.iter().cloned());
+    let report = Report::new(options, &timeline, nemesis.injected, series, summary, findings);
+    report.print();
+    let written =
+        report.write(&options.out).with_context(|| format!("write into {}", options.out.display()))?;
+    println!("==> {}", written.display());
+    Ok(report.findings.is_empty())
+}

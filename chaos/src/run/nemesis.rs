@@ -1,0 +1,155 @@
+//! Injects faults, heals them, and measures when rows flow again.
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use dm_tests::wait_until_value;
+use futures::future::try_join_all;
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use serde::Serialize;
+
+use super::{
+    fault::{Fault, Scenario},
+    house::{CALM, House, Load},
+    inject::{Victim, heal, inject},
+    timeline::Timeline,
+};
+
+/// Bound on the time until rows flow again.
+const BACK: Duration = Duration::from_secs(120);
+/// How long a fault lasts, in milliseconds: shorter and longer than the lease of 3 s.
+const HOLD: std::ops::Range<u64> = 200..7000;
+/// Rest between two faults, in milliseconds.
+const REST: std::ops::Range<u64> = 100..2500;
+
+/// One fault that was injected, and what came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Injected {
+    pub fault: Fault,
+    /// The member or the server.
+    pub whom: String,
+    /// Another fault was there at the same time.
+    pub mixed: bool,
+    /// Seconds from the run's beginning.
+    pub injected: f64,
+    pub healed: f64,
+    /// Seconds until the first row whose INSERT was begun later was at the target, of the slowest source.
+    pub first_row: Option<f64>,
+    /// From when that is counted: rows may flow while the fault lasts, or only once it is healed.
+    pub counted_from: &'static str,
+}
+
+pub struct Nemesis {
+    pub random: StdRng,
+    pub timeline: Timeline,
+    pub injected: Vec<Injected>,
+}
+
+impl Nemesis {
+    /// The last fault, for a message.
+    pub fn last(&self) -> String {
+        self.injected
+            .last()
+            .map_or_else(|| "no fault".to_owned(), |i| format!("{} of {}", i.fault.name(), i.whom))
+    }
+
+    /// One fault, or two at once of different parts; returns when everything is whole again.
+    pub async fn strike(&mut self, house: &mut House, load: &Load, scenario: &Scenario) -> Result<()> {
+        let first = *scenario.faults.choose(&mut self.random).context("a scenario without faults")?;
+        let second = scenario.faults.choose(&mut self.random).copied();
+        let two = self.random.random_ratio(1, 4);
+        let hold = Duration::from_millis(self.random.random_range(HOLD));
+        let rest = Duration::from_millis(self.random.random_range(REST));
+        let second = second.filter(|s| two && first.goes_with(*s));
+        let mut open = Vec::new();
+        for fault in [Some(first), second].into_iter().flatten() {
+            let victim = self.choose(house, fault).await?;
+            let whom = victim.name(house);
+            self.timeline.note(format!("{} of {whom}", fault.name()));
+            let at = Instant::now();
+            let cure = inject(house, fault, victim, &mut self.random).await?;
+            self.injected.push(Injected {
+                fault,
+                whom,
+                mixed: second.is_some(),
+                injected: self.timeline.seconds(at),
+                healed: 0.0,
+                first_row: None,
+                counted_from: if fault.rows_go_on() && second.is_none() { "injection" } else { "healing" },
+            });
+            open.push((self.injected.len() - 1, at, cure));
+        }
+        let alone = second.is_none() && first.rows_go_on();
+        let begun = open.first().map_or_else(Instant::now, |(_, at, _)| *at);
+        let timeline = self.timeline.clone();
+        let injected = &mut self.injected;
+        let healing = async {
+            tokio::time::sleep(hold).await;
+            for (n, _, cure) in open {
+                heal(house, cure).await?;
+                if let Some(entry) = injected.get_mut(n) {
+                    entry.healed = timeline.seconds(Instant::now());
+                    timeline.note(format!("healed: {} of {}", entry.fault.name(), entry.whom));
+                }
+            }
+            anyhow::Ok(Instant::now())
+        };
+        let first_row = if alone {
+            let (rows, healed) = tokio::join!(first_rows(load, begun), healing);
+            healed?;
+            rows?
+        } else {
+            let healed = healing.await?;
+            first_rows(load, healed).await?
+        };
+        let fresh = if second.is_some() { 2 } else { 1 };
+        for entry in self.injected.iter_mut().rev().take(fresh) {
+            entry.first_row = Some(first_row.as_secs_f64());
+        }
+        house.whole().await?;
+        self.timeline.note(format!("whole again; rows flowed after {} ms", first_row.as_millis()));
+        tokio::time::sleep(rest).await;
+        Ok(())
+    }
+
+    /// Whom a fault meets.
+    async fn choose(&mut self, house: &House, fault: Fault) -> Result<Victim> {
+        use Fault::{
+            FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop, RollingRestart, SourceCut,
+            SourceKill, SourceSilent, WorkerAlone, WorkerDeaf, WorkerFreeze, WorkerKill, WorkerMute,
+            WorkerStop,
+        };
+        Ok(match fault {
+            LeaderKill | LeaderStop | LeaderFreeze => Victim::Member(house.cluster.leader().await?),
+            FollowerKill | FollowerFreeze => {
+                let leader = house.cluster.leader().await?;
+                let followers: Vec<String> =
+                    house.cluster.names(true).into_iter().filter(|name| *name != leader).collect();
+                Victim::Member(followers.choose(&mut self.random).context("no follower")?.clone())
+            }
+            WorkerKill | WorkerStop | WorkerFreeze => Victim::Member(self.serving(house).await?),
+            WorkerAlone | WorkerMute | WorkerDeaf => {
+                let name = self.serving(house).await?;
+                let n = house.sessions.iter().position(|(worker, _)| *worker == name);
+                Victim::Session(n.context("no such worker")?)
+            }
+            SourceKill | SourceCut | SourceSilent => {
+                Victim::Source(self.random.random_range(0..house.origins.len()))
+            }
+            RollingRestart => Victim::EveryMember,
+            _ => Victim::Target,
+        })
+    }
+
+    /// A worker that serves a source.
+    async fn serving(&mut self, house: &House) -> Result<String> {
+        let n = self.random.random_range(0..house.origins.len());
+        let source = &house.origins[n].id;
+        wait_until_value(CALM, format!("{source} to be bound"), || house.cluster.bound_worker(source)).await
+    }
+}
+
+/// Time until every source has a row at the target that was begun after `from`.
+async fn first_rows(load: &Load, from: Instant) -> Result<Duration> {
+    let times = try_join_all(load.probes.iter().map(|probe| probe.failover(from, BACK))).await?;
+    Ok(times.into_iter().max().unwrap_or_default())
+}
