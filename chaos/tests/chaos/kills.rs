@@ -89,3 +89,22 @@ async fn worker_frozen_and_thawed() -> Result<()> {
     scene.explained(outcome)?;
     scene.finish("worker frozen and thawed").await
 }
+
+/// A worker that is heard but hears nothing can't be told anything: its source moves, and the target refuses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_that_hears_nothing() -> Result<()> {
+    let mut scene = Scene::start(Setup { lease: "2s", ..Setup::default() }).await?;
+    let outcome = bounded(scene.left(), async {
+        let (old, owner) = (scene.rig.worker().await?, scene.owner().await?);
+        scene.session(&old).black_hole_to_server();
+        scene.bound_elsewhere(&old).await?;
+        let (epoch, _) = scene.taken_over(owner).await?;
+        ensure!(epoch > owner.0, "epoch {epoch} after {}", owner.0);
+        scene.flow(600).await?;
+        scene.session(&old).heal();
+        scene.rig.cluster.wait_ready().await
+    })
+    .await;
+    scene.explained(outcome)?;
+    scene.finish("a worker that hears nothing").await
+}

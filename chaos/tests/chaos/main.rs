@@ -12,6 +12,7 @@ mod late_ddl;
 mod locks;
 mod pause;
 mod plain_build;
+mod run;
 mod scene;
 mod target;
 mod target_rows;

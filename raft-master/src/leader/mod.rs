@@ -10,6 +10,7 @@ mod latch;
 mod reconcile;
 mod roster;
 mod seen;
+mod sent;
 mod session;
 mod sessions;
 mod tenure;

@@ -6,7 +6,7 @@ use std::{
 
 use dm_proto::{
     error::Code,
-    worker::{Assignment, Authority, Down, Ping, Up, down, up, worker_session_client::WorkerSessionClient},
+    worker::{Authority, Down, Ping, Up, down, up, worker_session_client::WorkerSessionClient},
 };
 use prost::Message;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Streaming, transport::Channel};
 use tracing::{debug, error, info, warn};
 
-use super::{assignment::assignment, dial, dial::DialError, tenure::Tenure};
+use super::{assignment::assignment, dial, dial::DialError, sent::Sent, tenure::Tenure};
 use crate::node::Node;
 
 /// Between attempts to reach a worker: short at first, so that a restart is seen within the damping time.
@@ -50,20 +50,6 @@ enum Ended {
     Lost(String),
     /// Another process answers at the address.
     Replaced(u64),
-}
-
-/// What has been sent on the present stream.
-#[derive(Default)]
-struct Sent {
-    assignment: Option<Assignment>,
-    /// Of the last assignment, sent or too large to be; 0 = none yet.
-    revision: u64,
-    /// Bytes of the last assignment, when it could not be sent.
-    too_large: usize,
-    /// Log index of the state last looked at.
-    computed: u64,
-    pings: u64,
-    last_ping: Option<Instant>,
 }
 
 impl Session {
@@ -170,7 +156,12 @@ impl Session {
                 message = up.message() => match message {
                     Ok(Some(message)) => {
                         last_up = Instant::now();
-                        if let Some(ended) = self.receive(message, last_up, reported) {
+                        if let Some(up::Body::Pong(pong)) = &message.body {
+                            sent.answered(pong.id);
+                        }
+                        // Reports of a worker that hears nothing say only that it lived when it was heard last.
+                        let lives = sent.unanswered().unwrap_or(last_up);
+                        if let Some(ended) = self.receive(message, lives, reported) {
                             return ended;
                         }
                     }
@@ -188,8 +179,12 @@ impl Session {
                     self.send_ping(&down, &mut sent);
                 }
             }
-            if last_up.elapsed() > self.node.settings.timing.pace.lease {
+            let lease = self.node.settings.timing.pace.lease;
+            if last_up.elapsed() > lease {
                 return Ended::Lost("the worker has been silent for a lease".into());
+            }
+            if sent.unanswered().is_some_and(|at| at.elapsed() > lease) {
+                return Ended::Lost("the worker has not answered for a lease, though it is heard".into());
             }
         }
     }
@@ -269,17 +264,16 @@ impl Session {
     }
 
     fn send_ping(&self, down: &mpsc::Sender<Down>, sent: &mut Sent) {
-        let due = sent.last_ping.is_none_or(|at| at.elapsed() >= self.node.settings.timing.ping);
+        let due = sent.ping_due(self.node.settings.timing.ping);
         if !due || sent.revision == 0 || !self.node.consensus.quorum_fresh() {
             return;
         }
-        let ping = Ping { id: sent.pings + 1 };
+        let ping = Ping { id: sent.next_ping() };
         // The revision of the assignment: a ping tells the worker nothing new that it would have to persist.
         let message =
             Down { authority: Some(self.authority(sent.revision)), body: Some(down::Body::Ping(ping)) };
         if down.try_send(message).is_ok() {
-            sent.pings += 1;
-            sent.last_ping = Some(Instant::now());
+            sent.pinged();
         }
     }
 

@@ -10,8 +10,10 @@ use crate::failure::{Failure, Next};
 /// This many identical failures in a row end the quick retrying.
 const IDENTICAL_FAILURES: u32 = 5;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A run that was healthy for this long starts the count anew.
+/// What a server that is back may have to wait for us at most.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A run that was healthy for this long starts the count of identical failures anew. Pauses begin anew much earlier: a run
+/// that lasted longer than the longest of them was worth its start.
 const HEALTHY: Duration = Duration::from_secs(60);
 
 /// Condition for the next start.
@@ -62,6 +64,16 @@ impl Retries {
         self.last.is_some()
     }
 
+    /// The pause before the next attempt.
+    fn pause(&mut self, ran_for: Duration) -> Duration {
+        if ran_for >= BACKOFF_MAX {
+            self.attempts = 0;
+        }
+        let pause = BACKOFF_FIRST.saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
+        self.attempts = self.attempts.saturating_add(1);
+        pause.min(BACKOFF_MAX)
+    }
+
     /// The gate after a failed run, and the stage to show meanwhile.
     pub fn after(&mut self, failure: &Failure, ran_for: Duration, desired: &Desired) -> (Gate, Stage) {
         if ran_for >= HEALTHY {
@@ -70,11 +82,7 @@ impl Retries {
         self.identical =
             if self.last.as_ref().is_some_and(|l| l.same_as(failure)) { self.identical + 1 } else { 1 };
         self.last = Some(failure.clone());
-        self.attempts = self.attempts.saturating_add(1);
-        let pause = BACKOFF_FIRST
-            .saturating_mul(2u32.saturating_pow(self.attempts.saturating_sub(1).min(16)))
-            .min(BACKOFF_MAX);
-        let gate = Gate::Until(Instant::now() + pause);
+        let gate = Gate::Until(Instant::now() + self.pause(ran_for));
         let stuck = self.identical >= IDENTICAL_FAILURES;
         match failure.next {
             Next::Person => (Gate::Person(desired.clone()), Stage::Paused),
@@ -131,6 +139,25 @@ mod tests {
         for _ in 0..100 {
             assert!(matches!(retries.after(&failure, Duration::ZERO, &desired(1, 0)).0, Gate::Until(_)));
         }
+    }
+
+    #[test]
+    fn pauses_grow_only_while_nothing_runs() {
+        let mut retries = Retries::default();
+        let pauses: Vec<u128> = (0..8).map(|_| retries.pause(Duration::ZERO).as_millis()).collect();
+        assert_eq!(pauses, [200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+        // Lost again, half a minute later: it is tried at once.
+        assert_eq!(retries.pause(Duration::from_secs(30)), BACKOFF_FIRST);
+        assert_eq!(retries.pause(Duration::from_secs(1)), 2 * BACKOFF_FIRST);
+        // A poisoned transaction that is reached late is counted all the same.
+        let poison = Failure::new(Code::BinlogRead, "again").next(Next::Retry);
+        for _ in 1..IDENTICAL_FAILURES {
+            assert!(matches!(
+                retries.after(&poison, Duration::from_secs(30), &desired(1, 0)).0,
+                Gate::Until(_)
+            ));
+        }
+        assert_eq!(retries.after(&poison, Duration::from_secs(30), &desired(1, 0)).1, Stage::Paused);
     }
 
     #[test]
