@@ -59,6 +59,8 @@ pub struct Batch {
     pub(crate) changes_session: bool,
     /// Conflict tokens of all row changes; duplicates are fine.
     pub tokens: Vec<u64>,
+    /// Tables that it changes, as the caller numbers them (duplicates are fine): a DDL of one of them waits for it.
+    pub tables: Vec<u64>,
     /// Row changes, for statistics.
     pub rows: u64,
     /// Set for a piece of a load chunk; `txns` is empty then.
@@ -151,7 +153,11 @@ impl Batch {
 
     /// What it counts in the queue: text, tokens and names.
     pub fn weight(&self) -> usize {
-        self.sql.len() + self.statements.len() * 96 + self.tokens.len() * 16 + self.txns.len() * 64 + 256
+        self.sql.len()
+            + self.statements.len() * 96
+            + (self.tokens.len() + self.tables.len()) * 16
+            + self.txns.len() * 64
+            + 256
     }
 
     pub(crate) fn iter_statements(&self) -> impl Iterator<Item = (&[u8], Statement)> {

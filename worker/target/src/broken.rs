@@ -13,8 +13,10 @@ pub struct Broken {
     pub no_kill: bool,
     /// A take-over doesn't kill the former DDL connection, it only waits.
     pub no_ddl_kill: bool,
-    /// A take-over doesn't wait until the former owner's lane -1 connection, which may be running a DDL, is gone.
+    /// A take-over doesn't wait until the former owner's DDL connection is gone.
     pub no_ddl_wait: bool,
+    /// A DDL beside rows doesn't wait for those of its own tables, nor they for it.
+    pub ddl_overtakes: bool,
     /// A DDL's transaction doesn't join the set.
     pub ddl_missing: bool,
 }

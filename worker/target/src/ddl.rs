@@ -54,6 +54,21 @@ pub struct DdlStep {
     pub objects: Vec<DdlObject>,
     /// Statements that set the session up for it (`SET sql_mode=...`, `USE ...`); ours is restored after it.
     pub session: Vec<String>,
+    /// Nothing but the tables of its objects has anything to do with it, so that rows of others may go on meanwhile.
+    pub beside: bool,
+}
+
+/// The statements of one transaction that are executed while rows of other tables go on.
+#[derive(Debug, Clone)]
+pub struct DdlBeside {
+    /// The transaction; each step is of it, and the last one completes it.
+    pub txn: TxnId,
+    /// Where it begins in the source's binlog, by file and position.
+    pub start: (String, u64),
+    /// The tables that wait for it, and for whose rows it waits, numbered as in [`crate::Batch::tables`].
+    pub tables: Vec<u64>,
+    /// In order, at least one.
+    pub steps: Vec<DdlStep>,
 }
 
 /// A DDL found in the target at take-over.

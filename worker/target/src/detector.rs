@@ -19,50 +19,52 @@ struct LaneLoad {
     bytes: usize,
 }
 
+/// (lane, number) of batches that are not acknowledged, by a hash.
+type Open = IntMap<u64, SmallVec<[(u32, u64); 1]>>;
+
 /// Chooses the lane of each batch and what it waits for: every earlier cut, not yet acknowledged batch on another lane
 /// that shares a token with it. Only earlier ones, so nothing waits in a circle. Pure.
 #[derive(Debug)]
 pub(crate) struct Detector {
     /// Open batches by token, at most one (the last) per lane. Tokens are hashes already, and nearly all have one batch.
-    tokens: IntMap<u64, SmallVec<[(u32, u64); 1]>>,
+    tokens: Open,
+    /// The same by table: batches of one table do not wait for each other, but a DDL waits for all of them.
+    tables: Open,
     loads: Vec<LaneLoad>,
     next: usize,
 }
 
 impl Detector {
     pub(crate) fn new(lanes: u32) -> Self {
-        Self { tokens: IntMap::default(), loads: vec![LaneLoad::default(); lanes as usize], next: 0 }
+        Self {
+            tokens: Open::default(),
+            tables: Open::default(),
+            loads: vec![LaneLoad::default(); lanes as usize],
+            next: 0,
+        }
+    }
+
+    /// The last open batch of each lane that changes one of these tables, as (lane, number).
+    pub(crate) fn open_on(&self, tables: &[u64]) -> Vec<(u32, u64)> {
+        last_of(&self.tables, tables)
     }
 
     /// Places the batch `number`; `lane` forces it onto one (parts of a transaction, pieces of a chunk).
     pub(crate) fn place(
         &mut self,
         number: u64,
-        tokens: &[u64],
+        (tokens, tables): (&[u64], &[u64]),
         bytes: usize,
         lane: Option<u32>,
     ) -> Placement {
-        let mut last_on: Vec<(u32, u64)> = Vec::new();
-        for token in tokens {
-            for &(lane, number) in self.tokens.get(token).into_iter().flatten() {
-                match last_on.iter_mut().find(|(l, _)| *l == lane) {
-                    Some((_, n)) => *n = (*n).max(number),
-                    None => last_on.push((lane, number)),
-                }
-            }
-        }
+        let mut last_on = last_of(&self.tokens, tokens);
         // Behind the last conflicting batch: there it simply follows. Without conflict: where least waits.
         let lane = lane
             .or_else(|| last_on.iter().max_by_key(|(_, n)| *n).map(|(l, _)| *l))
             .unwrap_or_else(|| self.least_loaded());
         last_on.retain(|(l, _)| *l != lane);
-        for token in tokens {
-            let open = self.tokens.entry(*token).or_default();
-            match open.iter_mut().find(|(l, _)| *l == lane) {
-                Some((_, n)) => *n = number,
-                None => open.push((lane, number)),
-            }
-        }
+        note(&mut self.tokens, tokens, (lane, number));
+        note(&mut self.tables, tables, (lane, number));
         if let Some(load) = self.loads.get_mut(lane as usize) {
             load.batches += 1;
             load.bytes += bytes;
@@ -81,25 +83,58 @@ impl Detector {
     }
 
     /// The batch is acknowledged.
-    pub(crate) fn release(&mut self, number: u64, lane: u32, tokens: &[u64], bytes: usize) {
-        for token in tokens {
-            if let Some(open) = self.tokens.get_mut(token) {
-                open.retain(|entry| *entry != (lane, number));
-                if open.is_empty() {
-                    self.tokens.remove(token);
-                }
-            }
-        }
+    pub(crate) fn release(
+        &mut self,
+        number: u64,
+        lane: u32,
+        (tokens, tables): (&[u64], &[u64]),
+        bytes: usize,
+    ) {
+        forget(&mut self.tokens, tokens, (lane, number));
+        forget(&mut self.tables, tables, (lane, number));
         if let Some(load) = self.loads.get_mut(lane as usize) {
             load.batches = load.batches.saturating_sub(1);
             load.bytes = load.bytes.saturating_sub(bytes);
         }
     }
 
-    /// Tokens held by open batches.
+    /// Tokens and tables held by open batches.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
-        self.tokens.len()
+        self.tokens.len() + self.tables.len()
+    }
+}
+
+/// Of each lane the last open batch under one of the keys.
+fn last_of(open: &Open, keys: &[u64]) -> Vec<(u32, u64)> {
+    let mut last_on: Vec<(u32, u64)> = Vec::new();
+    for &(lane, number) in keys.iter().filter_map(|key| open.get(key)).flatten() {
+        match last_on.iter_mut().find(|(l, _)| *l == lane) {
+            Some((_, n)) => *n = (*n).max(number),
+            None => last_on.push((lane, number)),
+        }
+    }
+    last_on
+}
+
+fn note(open: &mut Open, keys: &[u64], (lane, number): (u32, u64)) {
+    for key in keys {
+        let open = open.entry(*key).or_default();
+        match open.iter_mut().find(|(l, _)| *l == lane) {
+            Some((_, n)) => *n = number,
+            None => open.push((lane, number)),
+        }
+    }
+}
+
+fn forget(open: &mut Open, keys: &[u64], batch: (u32, u64)) {
+    for key in keys {
+        if let Some(entries) = open.get_mut(key) {
+            entries.retain(|entry| *entry != batch);
+            if entries.is_empty() {
+                open.remove(key);
+            }
+        }
     }
 }
 
@@ -138,14 +173,18 @@ mod tests {
                 let pick = choice.index(runnable.len() + usize::from(cut));
                 if pick == runnable.len() {
                     let number = next as u64;
-                    let placed = detector.place(number, &batches[next], 1, None);
+                    let placed = detector.place(number, (&batches[next], &batches[next]), 1, None);
+                    let mut last = detector.open_on(&batches[next]);
+                    last.retain(|(lane, _)| *lane == placed.lane);
+                    prop_assert_eq!(last.len(), usize::from(!batches[next].is_empty()));
+                    prop_assert!(last.iter().all(|(_, n)| *n == number), "a DDL would not wait for it");
                     queues[placed.lane as usize].push_back((number, placed.waits));
                     next += 1;
                     open += 1;
                 } else {
                     let lane = runnable[pick];
                     let (number, _) = queues[lane].pop_front().unwrap();
-                    detector.release(number, lane as u32, &batches[number as usize], 1);
+                    detector.release(number, lane as u32, (&batches[number as usize], &batches[number as usize]), 1);
                     acked[lane] = number + 1;
                     order.push(number as usize);
                     open -= 1;

@@ -165,7 +165,8 @@ impl Lane {
     ) -> Result<(), TargetError> {
         let mut state = shared.state();
         let transactions = state.tracker.ack(work.number)?;
-        state.detector.release(work.number, self.index, &work.batch.tokens, work.bytes);
+        let held = (work.batch.tokens.as_slice(), work.batch.tables.as_slice());
+        state.detector.release(work.number, self.index, held, work.bytes);
         if let Some(slot) = state.lane_done.get_mut(self.index as usize) {
             *slot = done;
         }

@@ -48,9 +48,9 @@ pub(crate) fn lock_name(spec: &TargetSpec, stream: u32, lane: i32, attempt: u64)
     hashed(spec, &format!("{stream}\0{lane}\0{attempt}"))
 }
 
-/// Name of the lock that the lane -1 connection of whichever attempt holds: who has it knows that no DDL of any
+/// Name of the lock that the DDL connection of whichever attempt holds: who has it knows that no DDL of any
 /// earlier attempt is running, also after several take-overs that overlapped.
-pub(crate) fn spine_lock_name(spec: &TargetSpec) -> String {
+pub(crate) fn ddl_lock_name(spec: &TargetSpec) -> String {
     hashed(spec, "spine")
 }
 

@@ -98,7 +98,7 @@ pub struct TargetStats {
     pub warnings: u64,
     /// Packets sent again after a deadlock or lock wait.
     pub retries: u64,
-    /// Batches submitted and not yet acknowledged.
+    /// Batches submitted and not yet acknowledged, and a DDL beside them.
     pub in_flight: u64,
     /// What submission or a lane waits for at the moment, if it is out of the ordinary.
     pub blocked: Option<String>,

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ddl_link::DdlLink;
 use crate::detector::Detector;
 use crate::error::TargetError;
 use crate::executed::ExecutedSet;
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) part_lane: Option<(TxnId, u32)>,
     /// Lanes of load chunks that are being written in pieces.
     pub(crate) chunk_lanes: HashMap<u64, u32>,
+    /// Tables of the DDL that is executed beside rows of others.
+    pub(crate) ddl_tables: Vec<u64>,
     /// An undecided DDL has to be settled first.
     pub(crate) undecided: bool,
     /// Transactions of the batch whose packet was refused.
@@ -68,10 +71,21 @@ pub(crate) struct Shared {
     /// Held by whoever brings the next piece of the source's order.
     pub(crate) order: tokio::sync::Mutex<()>,
     pub(crate) spine: tokio::sync::Mutex<Spine>,
+    /// Taken before lane -1, never after it.
+    pub(crate) ddl: tokio::sync::Mutex<DdlLink>,
+    /// A DDL is executed beside rows of other tables.
+    pub(crate) ddl_open: watch::Sender<bool>,
 }
 
 impl Shared {
-    pub(crate) fn new(spec: TargetSpec, names: Names, attempt: u64, state: State, spine: Spine) -> Self {
+    pub(crate) fn new(
+        spec: TargetSpec,
+        names: Names,
+        attempt: u64,
+        state: State,
+        spine: Spine,
+        ddl: Link,
+    ) -> Self {
         let permits = spec.limits.queue_bytes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Self {
             lane_acked: state.lane_done.iter().map(|_| watch::Sender::new(0)).collect(),
@@ -85,6 +99,8 @@ impl Shared {
             in_flight: watch::Sender::new(0),
             order: tokio::sync::Mutex::new(()),
             spine: tokio::sync::Mutex::new(spine),
+            ddl: tokio::sync::Mutex::new(DdlLink { link: ddl, busy: false }),
+            ddl_open: watch::Sender::new(false),
         }
     }
 
@@ -127,8 +143,9 @@ impl Shared {
         if self.dead.is_cancelled() { Err(self.reason()) } else { Ok(()) }
     }
 
-    /// Waits until nothing is in flight.
+    /// Waits until nothing is in flight, nor a DDL beside it.
     pub(crate) async fn drained(&self) -> Result<(), TargetError> {
+        self.ddl_ended().await?;
         let mut in_flight = self.in_flight.subscribe();
         tokio::select! {
             biased;
@@ -160,7 +177,8 @@ impl Shared {
                 }
                 Err(e)
                     if matches!(e.error, TargetError::Sql { code: 1213 | 1205, .. })
-                        && begun.elapsed() < self.spec.limits.retry =>
+                        // A trigger or a view of the target may lead to a table that a DDL has: its end is waited for.
+                        && (begun.elapsed() < self.spec.limits.retry || *self.ddl_open.borrow()) =>
                 {
                     self.state().stats.retries += 1;
                     tracing::debug!(connection = %link.name, error = %e.error, "sending the packet again");

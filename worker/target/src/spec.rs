@@ -132,6 +132,10 @@ impl TargetSpec {
         self.switches().done_forgotten
     }
 
+    pub(crate) fn breaks_ddl_order(&self) -> bool {
+        self.switches().ddl_overtakes
+    }
+
     pub(crate) fn breaks_ddl_set(&self) -> bool {
         self.switches().ddl_missing
     }

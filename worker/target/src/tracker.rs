@@ -81,7 +81,13 @@ impl Tracker {
         Ok(count)
     }
 
-    /// The transaction is prepared and not decided; called in source order, before any later batch enters.
+    /// The transaction is applied, and nothing is known of those before it: a former owner has left it undecided.
+    pub(crate) fn insert(&mut self, txn: &TxnId) -> Result<(), TargetError> {
+        self.low.insert(txn)?;
+        self.acked.insert(txn)
+    }
+
+    /// The transaction is prepared and not decided, or a DDL beside rows; called in source order, before any later batch enters.
     pub(crate) fn hold(&mut self, txn: &TxnId, start: (&str, u64)) -> Result<(), TargetError> {
         self.low.hold(txn, start)?;
         self.acked.hold(txn, start)

@@ -47,6 +47,7 @@ pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Pl
                 "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'".into(),
                 "SET NAMES utf8mb4".into(),
             ],
+            beside: false,
         };
         attachment.ddl(step).await.map_err(|e| {
             target_failure(&context.process, &context.task, &context.source_id, &e)

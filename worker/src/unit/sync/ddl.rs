@@ -36,6 +36,12 @@ impl Plan {
         Self { steps, pending, keeps: false, remembered: false }
     }
 
+    /// Its statements, for people.
+    pub fn text(&self) -> String {
+        let text: Vec<_> = self.steps.iter().map(|s| String::from_utf8_lossy(&s.sql)).collect();
+        text.join("; ")
+    }
+
     /// The time zone of the statement's session, for all that runs in it, now or later.
     pub fn set_time_zone(&mut self, zone: &str) {
         let set = format!("SET time_zone = '{zone}'");
@@ -234,7 +240,15 @@ pub fn step(
         },
         objects,
         session,
+        beside: beside(part),
     }
+}
+
+/// Whether nothing but its own table has anything to do with a statement. Making a table, or a database, takes no time.
+fn beside(part: &DdlStatement) -> bool {
+    use DdlKind::{AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable};
+    let kinds = [AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable];
+    kinds.contains(&part.kind) && part.tables.len() == 1 && part.new_name.is_none()
 }
 
 /// Its subject passes the block-allow-list.

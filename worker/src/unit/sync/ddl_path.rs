@@ -1,4 +1,4 @@
-//! DDL on its way through the pipeline: a barrier, with the definitions stored before and after.
+//! DDL on its way through the pipeline: a barrier for its tables or for all, with the definitions stored before and after.
 use dm_proto::error::Code;
 use dm_schema::{
     TableName,
@@ -20,7 +20,7 @@ use super::{
 use crate::{failure::Failure, unit::rules::Online};
 
 impl Pipeline<'_> {
-    /// A barrier: everything before is applied, nothing later is sent until it is done.
+    /// A DDL event, with what a person wants executed before it.
     pub(super) async fn definition(
         &mut self,
         txn: &TxnId,
@@ -28,6 +28,10 @@ impl Pipeline<'_> {
         transaction: &Transaction,
         injected: Vec<DdlStep>,
     ) -> Result<(), Failure> {
+        if !self.concerns_nobody(statement)? {
+            // One at a time, and its definitions are what the last one has left.
+            self.ddl_ended().await?;
+        }
         let end = &transaction.end;
         let original = (statement.statements.len() == 1).then_some(statement.sql.as_str());
         let handled = handlings(&statement.statements, &self.tables.rules, self.tables.online())?;
@@ -131,7 +135,8 @@ impl Pipeline<'_> {
     }
 
     /// Runs the statements, each between intent and done; the transaction joins the set with the last of them, or with
-    /// the rows that follow.
+    /// the rows that follow. Where only some tables have to do with it, their rows before it are applied and their rows after
+    /// it wait for it; else it is a barrier for all.
     pub(super) async fn execute(
         &mut self,
         mut plan: ddl::Plan,
@@ -139,26 +144,32 @@ impl Pipeline<'_> {
         transaction: &Transaction,
         rows_follow: bool,
     ) -> Result<(), Failure> {
+        self.ddl_ended().await?;
         self.flush().await?;
-        self.attachment.drain().await.map_err(|e| self.target(&e))?;
         plan.pending.file.clone_from(&transaction.start.file);
         plan.pending.pos = transaction.start.pos;
+        plan.steps.retain(|step| {
+            !self.done_ddl.iter().any(|d| d.txn.as_ref() == Some(txn) && d.ordinal == step.ordinal)
+        });
+        if let Some(step) = plan.steps.last_mut() {
+            step.last = !rows_follow;
+        }
+        for step in &plan.steps {
+            let sql = String::from_utf8_lossy(&step.sql);
+            info!(task = %self.context.task, source = %self.context.source_id, ddl = %sql, "DDL is executed at the target");
+        }
+        if let Some(targets) = self.only_these(&plan, rows_follow).await? {
+            return self.begin_beside(plan, targets, txn, transaction).await;
+        }
+        self.attachment.drain().await.map_err(|e| self.target(&e))?;
         // Definitions before and after are stored first: whichever way a crash goes, one of them fits.
         let mut stored = self.tables.to_stored();
         stored.pending = Some(plan.pending.clone());
         self.keeper.set_schemas(stored.encode()).await;
         self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
-        let text: Vec<_> = plan.steps.iter().map(|s| String::from_utf8_lossy(&s.sql)).collect();
-        self.context.status.sync.set_blocking_ddl(&text.join("; "));
-        let count = plan.steps.len();
-        for (number, mut step) in plan.steps.into_iter().enumerate() {
-            step.last = number + 1 == count && !rows_follow;
-            let done = self.done_ddl.iter().any(|d| d.txn.as_ref() == Some(txn) && d.ordinal == step.ordinal);
-            if done {
-                continue;
-            }
+        self.context.status.sync.set_blocking_ddl(&plan.text());
+        for step in plan.steps {
             let sql = String::from_utf8_lossy(&step.sql).into_owned();
-            info!(task = %self.context.task, source = %self.context.source_id, ddl = %sql, "DDL is executed at the target");
             self.attachment
                 .ddl(step)
                 .await

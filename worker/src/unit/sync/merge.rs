@@ -178,6 +178,9 @@ impl Merger {
             if changes.is_empty() {
                 continue;
             }
+            if !batch.tables.contains(&group.table.number) {
+                batch.tables.push(group.table.number);
+            }
             let wanted = group.cascades || usual;
             if checks != wanted {
                 batch.check_foreign_keys(wanted);

@@ -24,6 +24,7 @@ fn tables() -> Vec<Arc<Table>> {
             writer: RowWriter::new(&model, &model, RowWriterOptions { merged }).unwrap(),
             cascades: false,
             checked: false,
+            number: 0,
             joined: false,
             filter: Default::default(),
             noted: Default::default(),

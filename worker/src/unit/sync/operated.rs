@@ -30,6 +30,7 @@ impl Pipeline<'_> {
         txn: &TxnId,
         transaction: &Transaction,
     ) -> Result<(), Failure> {
+        self.ddl_ended().await?;
         match operator.kind() {
             OperatorKind::OperatorSkip => self.skip(txn, transaction).await?,
             OperatorKind::OperatorReplace => {

@@ -114,9 +114,19 @@ pub fn stopped(failure: Failure, context: &SubtaskContext, at: &Place, gtid: Opt
     failure.workaround(workaround).at(StopPoint { file: at.file.clone(), pos: at.pos, gtid })
 }
 
-/// Where the last transactions began, by name.
+/// A DDL that is executed while the stream goes on.
+#[derive(Clone)]
+pub struct OpenDdl {
+    pub txn: TxnId,
+    /// What is executed at the target.
+    pub sql: String,
+    /// In DM's form.
+    pub place: String,
+}
+
+/// Where the last transactions began, by name; and the last DDL.
 #[derive(Default)]
-pub struct Recent(Mutex<VecDeque<(TxnId, Place)>>);
+pub struct Recent(Mutex<VecDeque<(TxnId, Place)>>, Mutex<Option<OpenDdl>>);
 
 impl Recent {
     pub fn note(&self, txn: &TxnId, start: &Place) {
@@ -125,6 +135,15 @@ impl Recent {
             recent.pop_front();
         }
         recent.push_back((txn.clone(), start.clone()));
+    }
+
+    pub fn begin_ddl(&self, ddl: OpenDdl) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(ddl);
+    }
+
+    /// The last DDL that was begun while the stream went on, if it is of this transaction.
+    pub fn ddl_of(&self, txn: &TxnId) -> Option<OpenDdl> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|ddl| ddl.txn == *txn)
     }
 
     pub fn start_of(&self, txn: &TxnId) -> Option<Place> {

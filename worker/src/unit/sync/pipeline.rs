@@ -68,7 +68,7 @@ pub struct Pipeline<'a> {
     pub(super) dialect: Dialect,
     by_position: bool,
     pub(super) operators: Operators,
-    recent: &'a Recent,
+    pub(super) recent: &'a Recent,
     pub(super) safe_mode: SafeMode,
 }
 
@@ -158,6 +158,11 @@ impl<'a> Pipeline<'a> {
                     self.context.status.sync.set_drained(true);
                     tokio::select! {
                         event = reader.next() => event?,
+                        ended = self.attachment.ddl_ended(), if self.tables.running.is_some() => {
+                            ended.map_err(|e| self.target(&e))?;
+                            self.look_at_ddl().await;
+                            continue;
+                        }
                         () = self.context.drain.cancelled() => return Ok(()),
                     }
                 }
@@ -340,6 +345,7 @@ impl<'a> Pipeline<'a> {
             self.context.status.sync.submitted(transaction.end, 0);
             return Ok(());
         }
+        self.look_at_ddl().await;
         let place = location(&transaction);
         let (start, gtid) = (transaction.start.clone(), transaction.gtid.clone());
         let stop = |failure: Failure| stopped(failure.context(place), self.context, &start, gtid.as_ref());
@@ -361,6 +367,7 @@ impl<'a> Pipeline<'a> {
         if let Some(joins) = joins {
             if operator.as_ref().is_some_and(replaces_event) {
                 // Should the worker die in between, the operator is still there.
+                self.ddl_ended().await?;
                 self.flush().await?;
                 self.attachment.skip(&joins).await.map_err(|e| self.target(&e))?;
             } else {
@@ -433,7 +440,7 @@ fn file_number(file: &str) -> u64 {
 }
 
 /// DM's form, from which operators cut positions.
-fn location(transaction: &Transaction) -> String {
+pub(super) fn location(transaction: &Transaction) -> String {
     let gtid = transaction.gtid.as_ref().map(ToString::to_string).unwrap_or_default();
     format!(
         "startLocation: [position: {}, gtid-set: {gtid}], endLocation: [position: {}, gtid-set: {gtid}]",

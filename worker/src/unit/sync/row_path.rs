@@ -4,8 +4,8 @@ use dm_binlog::{Event, EventHeader};
 use dm_target::TxnId;
 
 use super::{
-    assembler::Transaction, batcher::check_part, changes::Changes, far::back, pipeline::Pipeline,
-    reader::damaged, spool::Held, stats::Place,
+    assembler::Transaction, batcher::check_part, changes::Changes, ddl_beside::overtakes, far::back,
+    pipeline::Pipeline, reader::damaged, spool::Held, stats::Place,
 };
 use crate::failure::Failure;
 
@@ -69,6 +69,9 @@ impl Pipeline<'_> {
         let (_, event) = self.row_decoder.decode(raw).map_err(|e| damaged(ends(), e))?;
         match event {
             Event::TableMap(map) => {
+                if self.tables.waits(&map)? && !overtakes() {
+                    self.ddl_ended().await?;
+                }
                 self.tables.resolve(&map, &transaction.start).await?;
                 self.unify(changes).await?;
                 Ok(0)
@@ -110,12 +113,12 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Tables that merge into one have changed to one token: whatever has other ones goes first.
+    /// Tables that merge into one have changed to one token: what has other ones of theirs goes first.
     async fn unify(&mut self, changes: &mut Changes) -> Result<(), Failure> {
-        let Some(token) = self.tables.take_to_drain() else { return Ok(()) };
-        changes.add_token(token);
+        let Some(drain) = self.tables.take_to_drain() else { return Ok(()) };
+        changes.add_token(drain.token);
         self.flush().await?;
-        self.attachment.drain().await.map_err(|e| self.target(&e))
+        self.attachment.settled(&[drain.table]).await.map_err(|e| self.target(&e))
     }
 }
 

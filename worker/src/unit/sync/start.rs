@@ -170,7 +170,7 @@ fn same_mode(context: &SubtaskContext, executed: &ExecutedSet) -> Result<(), Fai
 enum Settled {
     /// It counts as executed.
     Done,
-    /// Its transaction is met again, with an operator.
+    /// Its transaction is met again.
     Forgotten,
 }
 
@@ -218,6 +218,11 @@ async fn settle(
         .workaround("Please look at the target. If it was executed, or is not wanted, skip it; if not, replace it with this statement or with one that does the rest of it."));
     };
     info!(%task, %source, ?decision, "the DDL is settled");
+    if decision == DdlDecision::Run && record.txn.is_some() {
+        // The stream comes to it again, and rows of other tables need not wait for it then.
+        attachment.forget_ddl(record).await.map_err(target)?;
+        return Ok(Settled::Forgotten);
+    }
     let resolved = attachment.resolve_ddl(record, decision).await;
     resolved.map_err(|e| target(e).context(format!("execute SQL: [{sql}]")))?;
     if let Some(operator) = operator.filter(|_| record.last) {

@@ -14,6 +14,7 @@ use dm_schema::{
 use super::{
     online::{same_columns, same_keys},
     row_filter::RowFilter,
+    running::{Running, table_number},
     stats::Place,
     stored_tables::{PendingDdl, StoredChange, StoredTable, StoredTables},
     token_modes::{TokenModes, Unify},
@@ -37,6 +38,8 @@ pub struct Table {
     pub cascades: bool,
     /// The sessions check foreign keys anyway.
     pub checked: bool,
+    /// Number of the target's table, see [`table_number`].
+    pub number: u64,
     /// Foreign keys that matter to the order of its changes join it to other tables.
     pub joined: bool,
     /// Set once it was said that safe mode can't help it.
@@ -64,7 +67,17 @@ pub struct Tables {
     changed: bool,
     modes: TokenModes,
     /// Set when tables changed from key tokens to the table's: those given out before do not conflict with it.
-    to_drain: Option<u64>,
+    to_drain: Option<ToDrain>,
+    pub(super) running: Option<Running>,
+}
+
+/// The tables of a target have changed from key tokens to the table's.
+#[derive(Debug, Clone, Copy)]
+pub struct ToDrain {
+    /// It stands in no change that was read before.
+    pub token: u64,
+    /// Of the target's table: its changes have to be applied before any change with the token is sent.
+    pub table: u64,
 }
 
 impl Tables {
@@ -84,6 +97,7 @@ impl Tables {
             changed: false,
             modes: TokenModes::default(),
             to_drain: None,
+            running: None,
         })
     }
 
@@ -164,6 +178,7 @@ impl Tables {
             writer,
             cascades: joined.is_some() && !self.logs_cascades,
             checked: self.checked,
+            number: table_number(&target),
             joined: joined.is_some(),
             noted: Arc::default(),
             filter,
@@ -195,13 +210,13 @@ impl Tables {
                 }
                 // They are found by name again.
                 self.by_map.clear();
-                self.to_drain = Some(token);
+                self.to_drain = Some(ToDrain { token, table: table_number(target) });
             }
         }
     }
 
-    /// A token that changes read before do not have: they have to be applied before any change with it is sent.
-    pub fn take_to_drain(&mut self) -> Option<u64> {
+    /// A token that changes of its table that were read before do not have.
+    pub fn take_to_drain(&mut self) -> Option<ToDrain> {
         self.to_drain.take()
     }
 
@@ -458,6 +473,30 @@ impl Tables {
 
     /// Applies what a DDL leaves behind; answers given before are void.
     pub fn replace(&mut self, pending: PendingDdl) {
+        self.apply(pending);
+        self.forget_answers();
+    }
+
+    /// As [`Tables::replace`], after a DDL that nothing but these tables of the target has to do with (in lower case).
+    pub(super) fn replace_of(&mut self, targets: &[TableName], pending: PendingDdl) {
+        let named = |name: &TableName| {
+            pending.after.iter().any(|t| t.name() == *name)
+                || pending.gone.iter().any(|(s, t)| *s == name.schema && *t == name.table)
+        };
+        let other = |table: &Table| !targets.contains(&lower(table.writer.target())) && !named(&table.source);
+        self.by_map.retain(|_, (_, table)| table.as_deref().is_none_or(other));
+        self.by_name.retain(|_, table| other(table));
+        for target in targets {
+            self.modes.forget_one(target);
+        }
+        if targets.len() > 1 {
+            // It may have changed the foreign keys that join them.
+            self.joined = None;
+        }
+        self.apply(pending);
+    }
+
+    fn apply(&mut self, pending: PendingDdl) {
         for (schema, table) in &pending.gone {
             self.stored.remove(&TableName::new(schema, table));
         }
@@ -466,7 +505,11 @@ impl Tables {
         }
         self.online = pending.online.unwrap_or(std::mem::take(&mut self.online));
         self.changed = true;
-        self.forget_answers();
+    }
+
+    /// Every foreign key at the target: child, parent, whether it cascades.
+    pub(super) async fn foreign_keys(&mut self) -> Result<Vec<(TableName, TableName, bool)>, Failure> {
+        self.target.foreign_keys().await
     }
 
     /// Definitions at the target may be others now.
@@ -486,7 +529,7 @@ impl Tables {
         StoredTables {
             tables: self.stored.values().cloned().collect(),
             online: self.online.clone(),
-            pending: None,
+            pending: self.running.as_ref().map(|r| r.pending.clone()),
         }
     }
 }
@@ -544,7 +587,7 @@ pub fn is_transactional(engine: &str) -> bool {
     ["InnoDB", "RocksDB", "TokuDB", "ndbcluster", "NDB"].iter().any(|t| t.eq_ignore_ascii_case(engine))
 }
 
-fn lower(name: &TableName) -> TableName {
+pub(super) fn lower(name: &TableName) -> TableName {
     TableName::new(name.schema.to_lowercase(), name.table.to_lowercase())
 }
 

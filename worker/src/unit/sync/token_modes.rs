@@ -43,6 +43,11 @@ impl TokenModes {
         }
     }
 
+    /// Everything of this table, in lower case, is applied, and it is looked at anew.
+    pub fn forget_one(&mut self, target: &TableName) {
+        self.by_target.remove(target);
+    }
+
     /// Everything is applied, and the tables are looked at anew.
     pub fn forget(&mut self) {
         self.by_target.clear();

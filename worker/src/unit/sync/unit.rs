@@ -97,7 +97,11 @@ fn blame(failure: Failure, context: &SubtaskContext, attachment: &Attachment, re
     let refused = if known.is_empty() { refused } else { known };
     let Some(error) = attachment.failure().filter(|_| !refused.is_empty()) else { return failure };
     // The pipeline hears of it while it is busy with a later transaction.
-    let failure = target_failure(&context.process, &context.task, &context.source_id, &error);
+    let mut failure = target_failure(&context.process, &context.task, &context.source_id, &error);
+    let ddl = refused.first().and_then(|txn| recent.ddl_of(txn));
+    if let Some(ddl) = &ddl {
+        failure = failure.context(format!("execute SQL: [{}]", ddl.sql));
+    }
     if failure.next != Next::Person {
         return failure;
     }
@@ -112,6 +116,7 @@ fn blame(failure: Failure, context: &SubtaskContext, attachment: &Attachment, re
                 TxnId::Position { .. } => None,
             };
             let place = match gtid {
+                _ if ddl.is_some() => ddl.map(|ddl| ddl.place).unwrap_or_default(),
                 Some(gtid) => format!("startLocation: [position: {}, gtid-set: {gtid}]", start.text()),
                 None => format!("startLocation: [position: {}]", start.text()),
             };

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::error::TargetError;
 use crate::link::Link;
 use crate::literal::text_string;
-use crate::names::{Names, lock_name, spine_lock_name};
+use crate::names::{Names, ddl_lock_name, lock_name};
 use crate::rows::{self, LaneRow};
 use crate::spec::TargetSpec;
 
@@ -30,7 +30,8 @@ pub(super) async fn kill_former(
     Ok(())
 }
 
-/// Takes the lock of lane -1, which whoever runs a DDL holds: killed, waited for, and gone when this returns.
+/// Takes the lock that whoever may run a DDL holds, for the connection that asks: the former holder is killed, waited for,
+/// and gone when this returns.
 pub(super) async fn succeed_ddl(
     link: &mut Link,
     spec: &TargetSpec,
@@ -40,7 +41,7 @@ pub(super) async fn succeed_ddl(
     if spec.breaks_ddl_wait() {
         return Ok(());
     }
-    let name = spine_lock_name(spec);
+    let name = ddl_lock_name(spec);
     let begun = Instant::now();
     let mut pause = Duration::from_millis(5);
     let mut shown = Instant::now();

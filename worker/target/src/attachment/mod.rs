@@ -1,5 +1,6 @@
 //! All target connections of one source.
 
+mod beside;
 mod former;
 mod proof;
 mod take_over;
@@ -75,6 +76,11 @@ impl Attachment {
         // From here on nothing waits: a batch is either queued whole or not at all.
         let mut state = shared.state();
         check_ready(&state)?;
+        if batch.tables.iter().any(|t| state.ddl_tables.contains(t)) && !shared.spec.breaks_ddl_order() {
+            return Err(TargetError::Misuse {
+                message: "rows of a table were submitted while its DDL is executed".to_owned(),
+            });
+        }
         let whole = batch.part.is_none() && batch.chunk.is_none();
         if !whole && !batch.txns.is_empty() {
             return Err(TargetError::Misuse {
@@ -91,7 +97,7 @@ impl Attachment {
         }
         let forced = forced_lane(&state, &batch);
         let bytes = batch.sql_bytes();
-        let placement = state.detector.place(number, &batch.tokens, bytes, forced);
+        let placement = state.detector.place(number, (&batch.tokens, &batch.tables), bytes, forced);
         remember_lane(&mut state, &batch, placement.lane);
         let in_flight = state.in_flight + 1;
         shared.set_in_flight(&mut state, in_flight);
@@ -129,7 +135,7 @@ impl Attachment {
         self.shared.state().tracker.hold(txn, start)
     }
 
-    /// Waits until every batch is acknowledged.
+    /// Waits until every batch is acknowledged, and a DDL beside them is done.
     pub async fn drain(&self) -> Result<(), TargetError> {
         self.shared.drained().await
     }
@@ -144,17 +150,17 @@ impl Attachment {
         {
             return Err(TargetError::Misuse { message: format!("the DDL of {txn} is applied already") });
         }
-        self.shared.with_spine(async |shared, spine| shared.run_ddl(spine, step).await).await
+        self.shared.run_ddl(step).await
     }
 
     /// Compares `SHOW CREATE` now with before; None = a person has to decide.
     pub async fn decide_ddl(&self, record: &DdlRecord) -> Result<Option<DdlDecision>, TargetError> {
-        self.shared.with_spine(async |shared, spine| shared.judge_ddl(spine, record).await).await
+        self.shared.judge_ddl(record).await
     }
 
     /// Settles the undecided DDL that the take-over has found.
     pub async fn resolve_ddl(&self, record: &DdlRecord, decision: DdlDecision) -> Result<(), TargetError> {
-        self.shared.with_spine(async |shared, spine| shared.settle_ddl(spine, record, decision).await).await
+        self.shared.settle_ddl(record, decision).await
     }
 
     /// Drains, then lets a transaction join the executed set without running anything of it: a person skips it. Also
@@ -218,6 +224,7 @@ impl Attachment {
             class: DdlClass::Repeatable,
             objects: Vec::new(),
             session: Vec::new(),
+            beside: false,
         })
         .await
     }
@@ -245,7 +252,8 @@ impl Attachment {
     /// Counters.
     pub fn stats(&self) -> TargetStats {
         let state = self.shared.state();
-        TargetStats { in_flight: state.in_flight, ..state.stats.clone() }
+        let ddl = u64::from(*self.shared.ddl_open.borrow());
+        TargetStats { in_flight: state.in_flight + ddl, ..state.stats.clone() }
     }
 
     /// The error that killed the attachment, if it is dead.
@@ -284,6 +292,7 @@ impl Attachment {
         if joined.is_err() {
             tasks.shutdown().await;
         }
+        self.shared.ddl.lock().await.link.shut().await;
         self.shared.spine.lock().await.link.shut().await;
         outcome
     }

@@ -53,6 +53,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
 
     // All connections together, to one server, each marked by its lock; and the proof that the fence holds here.
     let mut lanes = open_lanes(&spec, attempt, &identity).await?;
+    let mut ddl_link = open_same(&spec, "ddl", &identity).await?;
     mark(&mut spine, &spec, SPINE_LANE, attempt).await?;
     prove_fence(Link::open(&spec, "proof").await?, &spec, &names).await?;
 
@@ -64,7 +65,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
     hold("target::after_take_over");
     // (3) What is left of the former attempt; its DDL connection must be gone.
     kill_former(&mut spine, &spec, &former).await?;
-    succeed_ddl(&mut spine, &spec, &names, attempt).await?;
+    succeed_ddl(&mut ddl_link, &spec, &names, attempt).await?;
     // (4) Read. Nobody else can commit any more.
     let found = rows::lanes(&mut spine, &spec, &names, "", false).await?;
     let own = found.iter().find(|r| r.is_spine());
@@ -121,6 +122,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
         retire: spec.stream == MAIN_STREAM && in_stream > spec.lanes as usize,
         part_lane: None,
         chunk_lanes: std::collections::HashMap::new(),
+        ddl_tables: Vec::new(),
         undecided: undecided.is_some(),
         refused: Vec::new(),
         load_finished: false,
@@ -129,7 +131,7 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
     };
     let seq = own.seq;
     let epoch_changed = former.iter().any(|r| r.epoch != spec.epoch);
-    let shared = Shared::new(spec, names, attempt, state, Spine { link: spine, seq, busy: false });
+    let shared = Shared::new(spec, names, attempt, state, Spine { link: spine, seq, busy: false }, ddl_link);
     insert_missing(&shared, &found).await?;
 
     for (lane, index) in lanes.iter_mut().zip(0..) {
@@ -191,17 +193,24 @@ fn lanes_with_parts(spec: &TargetSpec, found: &[LaneRow]) -> Result<u32, TargetE
 
 async fn open_lanes(spec: &TargetSpec, attempt: u64, expected: &str) -> Result<Vec<Lane>, TargetError> {
     try_join_all((0..spec.lanes).map(|index| async move {
-        let mut link = Link::open(spec, &format!("lane {index}")).await?;
-        let (found, _, _) = identity(&mut link, spec).await?;
-        if found != expected {
-            return Err(TargetError::NotOneServer { first: expected.to_owned(), second: found });
-        }
+        let mut link = open_same(spec, &format!("lane {index}"), expected).await?;
         let lane = i32::try_from(index)
             .map_err(|_| TargetError::Misuse { message: format!("{index} is too high for a lane") })?;
         mark(&mut link, spec, lane, attempt).await?;
         Ok(Lane { index, link, seq: 0 })
     }))
     .await
+}
+
+/// Opens another connection, which has to end at the same server.
+async fn open_same(spec: &TargetSpec, name: &str, expected: &str) -> Result<Link, TargetError> {
+    let mut link = Link::open(spec, name).await?;
+    let (found, _, _) = identity(&mut link, spec).await?;
+    if found == expected {
+        Ok(link)
+    } else {
+        Err(TargetError::NotOneServer { first: expected.to_owned(), second: found })
+    }
 }
 
 /// Marks a connection by the lock of its source, lane and attempt.
@@ -357,7 +366,7 @@ fn start_tasks(shared: Shared, lanes: Vec<Lane>) -> Attachment {
     Attachment { shared, lanes: Mutex::new(Some(senders)), tasks: tokio::sync::Mutex::new(tasks) }
 }
 
-/// Pings lane -1 while nobody uses it, and closes it when the attachment is dead.
+/// Pings lane -1 and the DDL connection while nobody uses them, and closes them when the attachment is dead.
 async fn keep_spine_alive(shared: Arc<Shared>) {
     loop {
         tokio::select! {
@@ -372,7 +381,14 @@ async fn keep_spine_alive(shared: Arc<Shared>) {
         {
             shared.fail(error);
         }
+        if let Ok(mut ddl) = shared.ddl.try_lock()
+            && !ddl.busy
+            && let Err(error) = ddl.link.ping(shared.spec.limits.packet).await
+        {
+            shared.fail(error);
+        }
     }
     // Whoever is at work on it sees the end as well and lets go of it.
+    shared.ddl.lock().await.link.shut().await;
     shared.spine.lock().await.link.shut().await;
 }

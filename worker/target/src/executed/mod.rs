@@ -125,8 +125,8 @@ impl ExecutedSet {
         Ok(())
     }
 
-    /// The transaction is prepared and not decided: it is a hole, which the set's low mark does not hide until the
-    /// transaction joins, together with the one that decides it. `start` is where it begins in the binlog.
+    /// The transaction is prepared and not decided, or a DDL that later ones pass: it is a hole, which the set's low mark does
+    /// not hide until the transaction joins. `start` is where it begins in the binlog.
     pub fn hold(&mut self, txn: &TxnId, start: (&str, u64)) -> Result<(), TargetError> {
         match (self, txn) {
             // Exactly the members: a hole is one by itself.

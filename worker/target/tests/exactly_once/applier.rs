@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dm_target::{
-    Attachment, Batch, Broken, CheckpointUpdate, DdlDecision, ExecutedSet, Mode, StartPoint, TargetAddress,
-    TargetError, TargetSpec, Verdict,
+    Attachment, Batch, Broken, CheckpointUpdate, DdlBeside, DdlDecision, ExecutedSet, Mode, StartPoint,
+    TargetAddress, TargetError, TargetSpec, Verdict,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -63,6 +63,7 @@ fn applier_process() {
         no_ddl_kill: false,
         no_ddl_wait: broken.contains("nowait"),
         done_forgotten: broken.contains("done"),
+        ddl_overtakes: broken.contains("overtakes"),
         ddl_missing: broken.contains("ddl"),
     };
     if broken.contains("noping") {
@@ -117,13 +118,19 @@ pub async fn apply(
     if let Some(record) = &resume.undecided_ddl {
         let decision = attachment.decide_ddl(record).await?;
         println!("UNDECIDED {} -> {decision:?}", String::from_utf8_lossy(&record.sql));
-        attachment.resolve_ddl(record, decision.unwrap_or(DdlDecision::Skip)).await?;
+        match decision {
+            // By turns: run here, or met again below.
+            Some(DdlDecision::Run) if spec.epoch % 2 == 0 => attachment.forget_ddl(record).await?,
+            decision => attachment.resolve_ddl(record, decision.unwrap_or(DdlDecision::Skip)).await?,
+        }
     }
     // What the set says after settling.
     let executed = attachment.executed();
     let mut batch = Batch::new();
     let mut size = 1 + spec.epoch % 3;
     let mut batches = 0_u64;
+    // The table of the DDL that is executed beside rows.
+    let mut busy = None;
     for (change, i) in history.changes.iter().zip(1..=until) {
         let txn = History::txn(spec.mode, generation, i);
         if executed.contains(&txn) {
@@ -135,6 +142,13 @@ pub async fn apply(
         }
         match change {
             Change::Rows(ops) => {
+                if busy.is_some_and(|table| ops.iter().any(|op| op.table() == table)) {
+                    if !batch.txns.is_empty() {
+                        attachment.submit(std::mem::take(&mut batch)).await?;
+                    }
+                    attachment.ddl_ended().await?;
+                    busy = None;
+                }
                 History::add_rows(&mut batch, schema, ops, i % 2 == 0);
                 batch.txns.push(txn);
                 if batch.txns.len() as u64 >= size {
@@ -150,8 +164,15 @@ pub async fn apply(
                 if !batch.txns.is_empty() {
                     attachment.submit(std::mem::take(&mut batch)).await?;
                 }
-                if let Some(step) = History::ddl(ddl, schema, txn) {
-                    attachment.ddl(step).await?;
+                let Some(step) = History::ddl(ddl, schema, txn.clone()) else { continue };
+                busy = History::ddl_table(ddl);
+                match busy {
+                    Some(table) => {
+                        let start = History::start(&txn);
+                        let beside = DdlBeside { txn, start, tables: vec![table], steps: vec![step] };
+                        attachment.begin_ddl(beside).await?;
+                    }
+                    None => attachment.ddl(step).await?,
                 }
             }
         }

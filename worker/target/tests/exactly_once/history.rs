@@ -157,6 +157,14 @@ impl History {
         }
     }
 
+    /// Where a transaction begins: where the one before it may have ended.
+    pub fn start(txn: &TxnId) -> (String, u64) {
+        match txn {
+            TxnId::Gtid(_) => (String::new(), 0),
+            TxnId::Position { file, pos, .. } => (file.clone(), pos.saturating_sub(299)),
+        }
+    }
+
     /// Appends the row changes of a transaction to a batch.
     pub fn add_rows(batch: &mut Batch, schema: &str, ops: &[Op], strict: bool) {
         for op in ops {
@@ -172,6 +180,7 @@ impl History {
             };
             batch.push_statement(sql.as_bytes(), Some(1), strict);
             batch.tokens.push(token);
+            batch.tables.push(op.table());
             batch.rows += 1;
         }
     }
@@ -201,7 +210,33 @@ impl History {
             class,
             objects,
             session: vec!["SET SESSION sql_mode = ''".to_owned()],
+            beside: !matches!(change, Change::Create(_)),
         })
+    }
+
+    /// The table of a DDL that may be executed beside rows.
+    pub fn ddl_table(change: &Change) -> Option<u64> {
+        match change {
+            Change::AddColumn(_) => Some(LOG),
+            Change::Truncate => Some(TMP),
+            Change::Rows(_) | Change::Create(_) => None,
+        }
+    }
+}
+
+/// Numbers of the tables `log` and `tmp`.
+pub const LOG: u64 = 2;
+pub const TMP: u64 = 4;
+
+impl Op {
+    /// The number of its table.
+    pub fn table(&self) -> u64 {
+        match self {
+            Self::Account { .. } => 1,
+            Self::Log { .. } => LOG,
+            Self::BagAdd { .. } | Self::BagRemove { .. } => 3,
+            Self::TmpAdd { .. } => TMP,
+        }
     }
 }
 

@@ -71,6 +71,7 @@ async fn load(flavor: Flavor) {
             class: DdlClass::Repeatable,
             objects: Vec::new(),
             session: vec!["USE loading".to_owned()],
+            beside: false,
         })
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod applier;
+mod beside;
 mod crash;
 mod fence;
 mod history;
