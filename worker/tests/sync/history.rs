@@ -35,22 +35,23 @@ impl History {
         let stop = Arc::new(AtomicBool::new(false));
         let committed = Arc::new(AtomicU64::new(0));
         let shards = Arc::new(tokio::sync::Mutex::new(()));
-        let writers = (0..WRITERS)
-            .map(|number| {
-                let (stop, committed, shards) =
-                    (Arc::clone(&stop), Arc::clone(&committed), Arc::clone(&shards));
-                let opts = source.opts();
-                tokio::spawn(async move {
-                    let mut writer = Writer::open(opts, number, seed, shards).await?;
-                    while !stop.load(Ordering::Relaxed) {
-                        if writer.transaction().await? {
-                            committed.fetch_add(1, Ordering::Relaxed);
-                        }
+        let writers = (0..WRITERS).map(|number| {
+            let (stop, committed, shards) = (Arc::clone(&stop), Arc::clone(&committed), Arc::clone(&shards));
+            let opts = source.opts();
+            tokio::spawn(async move {
+                let mut writer = Writer::open(opts, number, seed, shards).await?;
+                while !stop.load(Ordering::Relaxed) {
+                    if writer.transaction().await? {
+                        committed.fetch_add(1, Ordering::Relaxed);
                     }
-                    Ok(writer.conn.disconnect().await?)
-                })
+                }
+                Ok(writer.conn.disconnect().await?)
             })
-            .collect();
+        });
+        let (opts, stopping) = (source.opts(), Arc::clone(&stop));
+        let random = StdRng::seed_from_u64(seed.wrapping_mul(1000) + WRITERS);
+        let mut writers: Vec<_> = writers.collect();
+        writers.push(tokio::spawn(crate::history_ddl::alter(opts, random, stopping)));
         Self { stop, committed, writers }
     }
 
@@ -112,10 +113,11 @@ impl Writer {
             if saved {
                 self.conn.query_drop("SAVEPOINT sp").await?;
             }
-            match if shards { 5 } else { self.random.random_range(0..5) } {
+            match if shards { 6 } else { self.random.random_range(0..6) } {
                 0..=2 => self.keyed().await?,
                 3 => self.family().await?,
                 4 => self.keyless().await?,
+                5 => self.altered().await?,
                 _ => self.shard().await?,
             }
             if saved && self.random.random_bool(0.7) {
@@ -265,6 +267,17 @@ impl Writer {
                 self.try_run(format!("INSERT INTO d.{two} VALUES ({id}, '{a}', {v})")).await
             }
         }
+    }
+
+    /// Tables that are altered meanwhile.
+    async fn altered(&mut self) -> Result<(), mysql_async::Error> {
+        let (table, new, v) = (["e1", "e2"][self.random.random_range(0..2)], self.fresh(), self.number());
+        let sql = match self.random.random_range(0..4) {
+            0 | 1 => format!("INSERT INTO d.{table} (id, v) VALUES ({new}, {v})"),
+            2 => format!("UPDATE d.{table} SET v = v + 1 WHERE v = {v}"),
+            _ => format!("DELETE FROM d.{table} WHERE v = {v}"),
+        };
+        self.conn.query_drop(sql).await
     }
 
     /// Parents and children.

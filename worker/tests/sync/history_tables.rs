@@ -3,7 +3,7 @@ use anyhow::Result;
 use dm_tests::Database;
 
 /// Tables that are the same on both sides.
-pub const SAME: [&str; 6] = ["k", "p", "ch", "n", "la", "lb"];
+pub const SAME: [&str; 8] = ["k", "p", "ch", "n", "la", "lb", "e1", "e2"];
 
 /// Creates the tables on one side; `merged`: both shards are one table there.
 pub async fn create(database: &Database, collation: &str, merged: bool) -> Result<()> {
@@ -31,6 +31,9 @@ pub async fn create(database: &Database, collation: &str, merged: bool) -> Resul
         "CREATE TABLE d.la (serial INT, i INT, PRIMARY KEY (serial, i)) ENGINE=InnoDB".to_owned(),
         "CREATE TABLE d.lb (serial INT PRIMARY KEY, n INT) ENGINE=InnoDB".to_owned(),
     ];
+    for name in ["e1", "e2"] {
+        all.push(format!("CREATE TABLE d.{name} (id INT PRIMARY KEY, v INT NOT NULL) ENGINE=InnoDB"));
+    }
     if merged {
         all.push(shard("m"));
     } else {

@@ -1,6 +1,7 @@
 //! The worker as a process against real databases; the test acts as the leader.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod barrier;
 mod crash;
 mod data;
 mod definitions;
@@ -12,6 +13,7 @@ mod feeders;
 mod fidelity;
 mod follow;
 mod history;
+mod history_ddl;
 mod history_tables;
 mod images;
 mod large;

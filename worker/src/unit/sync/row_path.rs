@@ -2,6 +2,7 @@
 use bytes::Bytes;
 use dm_binlog::{Event, EventHeader};
 use dm_target::TxnId;
+use tracing::info;
 
 use super::{
     assembler::Transaction, batcher::check_part, changes::Changes, ddl_beside::overtakes, far::back,
@@ -70,6 +71,7 @@ impl Pipeline<'_> {
         match event {
             Event::TableMap(map) => {
                 if self.tables.waits(&map)? && !overtakes() {
+                    info!(task = %self.context.task, source = %self.context.source_id, table = %map.table_lossy(), "rows wait for a DDL of their table");
                     self.ddl_ended().await?;
                 }
                 self.tables.resolve(&map, &transaction.start).await?;
