@@ -231,6 +231,66 @@ async fn mariadb_position_killed_at_each_step() -> Result<()> {
     killed_at_each_step(Flavor::MariaDb, false).await
 }
 
+/// Killed between intent and done of statements whose names the server makes up, or that swap columns: the definition tells.
+async fn settled_by_the_definition(flavor: Flavor) -> Result<()> {
+    let (mut scene, leader, mut holder) = scene(flavor, flavor, true).await?;
+    holder.query_drop("UNLOCK TABLES").await?;
+    scene
+        .source
+        .run(&[
+            "CREATE TABLE shop.s (id INT PRIMARY KEY, a INT, b INT)",
+            "INSERT INTO shop.s VALUES (1, 1, 10)",
+        ])
+        .await?;
+    scene.caught_up().await?;
+    scene.worker().kill9()?;
+    drop(leader);
+    scene.holds = true;
+    scene.start_worker()?;
+    let mut leader = scene.sync(2, 2, MetaStage::MetaCreated).await?;
+    let mut term = 2;
+    for sql in [
+        "ALTER TABLE shop.s ADD INDEX (a), ADD INDEX (a)",
+        "ALTER TABLE shop.s ADD UNIQUE (b, a), ADD KEY (b)",
+        "ALTER TABLE shop.s CHANGE a b INT, CHANGE b a INT",
+    ] {
+        for step in ["after_intent", "after_statement"] {
+            scene.hold(step)?;
+            scene.source.run(&[sql]).await?;
+            scene.kill_at(step).await?;
+            drop(leader);
+            term += 1;
+            leader = scene.sync(term, term, MetaStage::MetaCreated).await?;
+            let (a, b) = (term * 2, term * 2 + 1);
+            scene.source.run(&[&format!("INSERT INTO shop.s (id, a, b) VALUES ({term}, {a}, {b})")]).await?;
+            scene.caught_up().await?;
+            same(&scene, "SELECT * FROM shop.s", "SELECT * FROM shop.s").await?;
+            same(&scene, "SHOW CREATE TABLE shop.s", "SHOW CREATE TABLE shop.s").await?;
+        }
+    }
+    // Nobody can see whether this one was executed.
+    scene.hold("after_statement")?;
+    scene.source.run(&["ALTER TABLE shop.s CHANGE a b INT, CHANGE b a INT AFTER id"]).await?;
+    scene.kill_at("after_statement").await?;
+    drop(leader);
+    let leader = scene.leader(term + 1).await?;
+    leader.assign(scene.bound(term + 1, MetaStage::MetaCreated)).await?;
+    let stopped = leader.until("a stop", CAUGHT_UP, |s| s.stopped_at.is_some()).await?;
+    assert_eq!(stopped.errors[0].code, 51011, "{stopped:?}");
+    assert!(stopped.errors[0].workaround.contains("dmctl binlog skip"), "{stopped:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_settled_by_the_definition() -> Result<()> {
+    settled_by_the_definition(Flavor::MySql).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_settled_by_the_definition() -> Result<()> {
+    settled_by_the_definition(Flavor::MariaDb).await
+}
+
 /// A child's rows wait for the DDL of its parent: it has a lock on both.
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_joined_by_foreign_keys_wait() -> Result<()> {

@@ -11,6 +11,7 @@ use super::{
     assembler::{Statement, Transaction, short},
     ddl,
     ddl_filter::skipped,
+    ddl_visible::decidable,
     feeders::other_feeder,
     online::{Handling, handlings},
     pipeline::{Pipeline, already_in},
@@ -151,6 +152,7 @@ impl Pipeline<'_> {
         plan.steps.retain(|step| {
             !self.done_ddl.iter().any(|d| d.txn.as_ref() == Some(txn) && d.ordinal == step.ordinal)
         });
+        decidable(&mut plan.steps, &mut self.tables).await?;
         if let Some(step) = plan.steps.last_mut() {
             step.last = !rows_follow;
         }

@@ -14,6 +14,7 @@ mod ddl_filter;
 mod ddl_path;
 mod ddl_session;
 mod ddl_unknown;
+mod ddl_visible;
 mod dm_checkpoint;
 mod dm_row;
 mod edit;

@@ -420,7 +420,8 @@ impl Tables {
         Ok(model)
     }
 
-    async fn target_model(&mut self, target: &TableName) -> Result<Option<TableModel>, Failure> {
+    /// The target's table as it is now.
+    pub(super) async fn target_model(&mut self, target: &TableName) -> Result<Option<TableModel>, Failure> {
         let Some(create) = self.target.read(target).await? else { return Ok(None) };
         let model =
             TableModel::parse_create(&create, SqlMode::default(), &target.schema, &TableDefaults::default())

@@ -120,7 +120,7 @@ pub async fn apply(
         println!("UNDECIDED {} -> {decision:?}", String::from_utf8_lossy(&record.sql));
         match decision {
             // By turns: run here, or met again below.
-            Some(DdlDecision::Run) if spec.epoch % 2 == 0 => attachment.forget_ddl(record).await?,
+            Some(DdlDecision::Run) if spec.epoch.is_multiple_of(2) => attachment.forget_ddl(record).await?,
             decision => attachment.resolve_ddl(record, decision.unwrap_or(DdlDecision::Skip)).await?,
         }
     }
