@@ -10,6 +10,7 @@ use dm_target::{DdlObject, DdlStep, TxnId};
 use super::{
     assembler::{Statement, Transaction, short},
     ddl_after::Work,
+    ddl_beside::beside,
     ddl_filter::skipped,
     ddl_session::session,
     ddl_unknown::unknown,
@@ -242,13 +243,6 @@ pub fn step(
         session,
         beside: beside(part),
     }
-}
-
-/// Whether nothing but its own table has anything to do with a statement. Making a table, or a database, takes no time.
-fn beside(part: &DdlStatement) -> bool {
-    use DdlKind::{AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable};
-    let kinds = [AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable];
-    kinds.contains(&part.kind) && part.tables.len() == 1 && part.new_name.is_none()
 }
 
 /// Its subject passes the block-allow-list.

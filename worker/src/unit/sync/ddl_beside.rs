@@ -1,5 +1,8 @@
 //! DDL that is executed while rows of other tables go on.
-use dm_schema::{TableName, ddl::DdlKind};
+use dm_schema::{
+    TableName,
+    ddl::{DdlKind, DdlStatement},
+};
 use dm_target::{DdlBeside, TxnId};
 
 use super::{
@@ -98,6 +101,13 @@ impl Pipeline<'_> {
         }
         Ok(true)
     }
+}
+
+/// Whether nothing but its own table has anything to do with a statement. Making a table, or a database, takes no time.
+pub(super) fn beside(part: &DdlStatement) -> bool {
+    use DdlKind::{AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable};
+    let kinds = [AlterTable, CreateIndex, DropIndex, DropTable, TruncateTable];
+    kinds.contains(&part.kind) && part.tables.len() == 1 && part.new_name.is_none()
 }
 
 /// A DDL and the rows of its own tables do not wait for each other, to prove that somebody would notice.
