@@ -25,6 +25,10 @@ mod lenient;
 mod merge;
 #[cfg(test)]
 mod merge_tests;
+#[cfg(test)]
+mod merge_text_keys;
+#[cfg(test)]
+mod merge_text_tests;
 mod online;
 mod online_swap;
 mod operated;
