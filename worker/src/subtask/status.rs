@@ -21,6 +21,8 @@ struct State {
     released: bool,
     load: Option<LoadProgress>,
     stopped_at: Option<StopPoint>,
+    /// Those that the leader has not forgotten yet.
+    operators: BTreeSet<u64>,
     operators_done: BTreeSet<u64>,
 }
 
@@ -76,7 +78,9 @@ impl SubtaskStatus {
                 // Of the run before; what it says would be meant for the present one.
                 s.stopped_at = None;
             }
-            s.operators_done.retain(|id| desired.operators.iter().any(|o| o.id == *id));
+            s.operators = desired.operators.iter().map(|o| o.id).collect();
+            let known = &s.operators;
+            s.operators_done.retain(|id| known.contains(id));
             s.task_revision = desired.task_revision;
             s.resume_serial = desired.resume_serial;
         });
@@ -145,7 +149,8 @@ impl SubtaskStatus {
             sync: (s.unit == "Sync").then(|| self.sync.progress()),
             released: s.released,
             stopped_at: s.stopped_at.clone(),
-            operators_done: s.operators_done.iter().copied().collect(),
+            // The unit may hear of the leader's forgetting later than this, and tell it again.
+            operators_done: s.operators_done.intersection(&s.operators).copied().collect(),
         }
     }
 
@@ -156,5 +161,33 @@ impl SubtaskStatus {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dm_proto::worker::{BoundSource, ErrorOperator, Subtask};
+
+    use super::*;
+
+    #[test]
+    fn what_the_leader_has_forgotten_is_not_reported_again() {
+        let status = SubtaskStatus::new("t", Arc::new(watch::channel(0).0), mpsc::channel(1).0);
+        let wish = |ids: &[u64]| {
+            let operators = ids.iter().map(|&id| ErrorOperator { id, ..ErrorOperator::default() });
+            let subtask = Subtask { operators: operators.collect(), ..Subtask::default() };
+            Desired::of(&BoundSource::default(), &subtask)
+        };
+        // The unit may hear of an operator before this does.
+        status.operator_done(7);
+        assert!(status.report().operators_done.is_empty());
+        status.operator_done(8);
+        status.set_wish(&wish(&[8, 9]));
+        status.operator_done(9);
+        assert_eq!(status.report().operators_done, [8, 9]);
+        status.set_wish(&wish(&[9]));
+        // It has not heard of the forgetting yet.
+        status.operator_done(8);
+        assert_eq!(status.report().operators_done, [9]);
     }
 }
