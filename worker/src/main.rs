@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use dm_worker::runtime::{Args, LAST_RESORT, init_logging, run, watch_signals};
+use dm_worker::runtime::{Args, LAST_RESORT, bound_driver_memory, init_logging, run, watch_signals};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -26,7 +26,11 @@ fn start(args: &Args) -> anyhow::Result<()> {
         println!("{settings:#?}");
         return Ok(());
     }
+    let bounded = bound_driver_memory();
     init_logging(&settings.log)?;
+    if let Err(error) = bounded {
+        tracing::warn!(%error, "this program can't be started again with MYSQL_ASYNC_BUFFER_SIZE_CAP set: it may take more memory");
+    }
     #[cfg(feature = "test-switches")]
     dm_worker::test_switches::install(&settings.name)?;
     let stop = watch_signals(LAST_RESORT, || std::process::exit(1))?;

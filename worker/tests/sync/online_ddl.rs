@@ -139,7 +139,7 @@ async fn ghost_by_position() -> Result<()> {
 }
 
 /// An application that writes all the time, and does not mind new columns.
-fn writing(source: &Database, stop: &Arc<AtomicBool>) -> JoinHandle<Result<u32>> {
+pub fn writing(source: &Database, stop: &Arc<AtomicBool>) -> JoinHandle<Result<u32>> {
     let (stop, opts) = (Arc::clone(stop), source.opts());
     tokio::spawn(async move {
         let mut conn = mysql_async::Conn::new(opts).await?;

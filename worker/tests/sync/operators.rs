@@ -36,7 +36,7 @@ async fn scene(source: Flavor, target: Flavor, gtid: bool) -> Result<(Scene, Lea
 }
 
 /// Waits until the task stands still at an event; its error has to name the commands.
-async fn stopped(leader: &Leader, code: i32) -> Result<StopPoint> {
+pub async fn stopped(leader: &Leader, code: i32) -> Result<StopPoint> {
     let report = leader
         .until("a stop at an event", LONG, |s| s.stage() == Stage::Paused && s.stopped_at.is_some())
         .await?;
@@ -50,7 +50,7 @@ async fn stopped(leader: &Leader, code: i32) -> Result<StopPoint> {
     Ok(at)
 }
 
-fn operator(id: u64, kind: OperatorKind, at: &StopPoint, sqls: &[&str]) -> ErrorOperator {
+pub fn operator(id: u64, kind: OperatorKind, at: &StopPoint, sqls: &[&str]) -> ErrorOperator {
     ErrorOperator {
         id,
         kind: kind.into(),
@@ -61,7 +61,7 @@ fn operator(id: u64, kind: OperatorKind, at: &StopPoint, sqls: &[&str]) -> Error
     }
 }
 
-async fn set(leader: &Leader, operator: ErrorOperator) -> Result<()> {
+pub async fn set(leader: &Leader, operator: ErrorOperator) -> Result<()> {
     leader
         .change(|s| {
             s.operators = vec![operator];
@@ -70,12 +70,12 @@ async fn set(leader: &Leader, operator: ErrorOperator) -> Result<()> {
         .await
 }
 
-async fn consumed(leader: &Leader, id: u64) -> Result<SubtaskReport> {
+pub async fn consumed(leader: &Leader, id: u64) -> Result<SubtaskReport> {
     leader.until("the operator is consumed", LONG, |s| s.operators_done.contains(&id)).await
 }
 
 /// As the leader sees to it when it hears of the consumption.
-async fn forget(leader: &Leader) -> Result<()> {
+pub async fn forget(leader: &Leader) -> Result<()> {
     leader.change(|s| s.operators.clear()).await?;
     leader.until("nothing is reported of operators", LONG, |s| s.operators_done.is_empty()).await?;
     Ok(())

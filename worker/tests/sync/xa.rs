@@ -11,10 +11,10 @@ use crate::{
     scene::{Scene, rows, same},
 };
 
-const SHORT: Duration = Duration::from_secs(30);
+pub const SHORT: Duration = Duration::from_secs(30);
 
 /// Prepares a transaction and leaves it so, as a client that goes away does.
-async fn prepare(scene: &Scene, xid: &str, statements: &[&str]) -> Result<()> {
+pub async fn prepare(scene: &Scene, xid: &str, statements: &[&str]) -> Result<()> {
     let mut conn = scene.source.conn().await?;
     run(&mut conn, &[&format!("XA START {xid}")]).await?;
     run(&mut conn, statements).await?;
@@ -31,7 +31,7 @@ async fn run(conn: &mut Conn, statements: &[&str]) -> Result<()> {
 }
 
 /// Decides it on another connection; the server may still be busy with the end of the former one.
-async fn decide(scene: &Scene, sql: &str) -> Result<()> {
+pub async fn decide(scene: &Scene, sql: &str) -> Result<()> {
     dm_tests::wait_until(SHORT, sql, || async {
         let mut conn = scene.source.conn().await?;
         let done = conn.query_drop(sql).await;
@@ -41,7 +41,7 @@ async fn decide(scene: &Scene, sql: &str) -> Result<()> {
     .await
 }
 
-async fn undecided(leader: &Leader, wanted: &str) -> Result<()> {
+pub async fn undecided(leader: &Leader, wanted: &str) -> Result<()> {
     let what = format!("the status shows {wanted:?}");
     let report = leader.until(&what, SHORT, |s| {
         s.sync.as_ref().is_some_and(|p| match wanted {

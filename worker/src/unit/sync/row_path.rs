@@ -17,7 +17,8 @@ impl Pipeline<'_> {
         changes.replay = self.safe_mode.of(transaction);
         let applied = self.batcher.applied_part(txn).cloned();
         let mut total = 0;
-        let mut cut = false;
+        // What did not fit in memory is no single packet either.
+        let mut cut = transaction.events.is_on_disk();
         let now = self.row_decoder.checksum();
         self.row_decoder.set_checksum(transaction.checksum);
         let mut events = transaction.events.read()?;

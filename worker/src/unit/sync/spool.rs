@@ -85,9 +85,19 @@ impl Spool {
         if self.bytes > room.memory_bytes() { self.spill(room) } else { Ok(()) }
     }
 
-    /// Moves everything to the file, where it is more than a little.
+    /// What it takes in memory now, about; nothing where it is in a file.
+    pub fn memory_bytes(&self) -> u64 {
+        if self.file.is_some() { 0 } else { self.bytes }
+    }
+
+    /// It has a file.
+    pub fn is_on_disk(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Moves everything to the file, if it is not there.
     pub fn spill(&mut self, room: &Arc<SpoolRoom>) -> Result<(), Failure> {
-        if self.file.is_some() || self.bytes <= BUFFER_BYTES as u64 {
+        if self.file.is_some() {
             return Ok(());
         }
         let mut file = SpoolFile::create(room)?;

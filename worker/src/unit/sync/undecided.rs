@@ -16,8 +16,13 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// More than this are not held: each costs memory and, above a little, a file.
-const MOST: usize = 64;
+/// More than this are not held: each is a hole of the executed set, whose text travels with every packet.
+const MOST: usize = 1024;
+/// So many of them may have a file, which stays open.
+const MOST_FILES: usize = 64;
+/// A transaction above this gets a file: it may wait for long. So do all that come when those in memory take as much as
+/// one that is being read may.
+const SMALL_BYTES: u64 = 256 << 10;
 /// So many are named in the status.
 const SHOWN: usize = 4;
 
@@ -46,20 +51,30 @@ impl Undecided {
             ));
         }
         if self.0.len() >= MOST {
-            let first = self.0.first().map(|p| p.xid.to_string()).unwrap_or_default();
-            return Err(Failure::new(
-                Code::XaUndecided,
-                format!("{MOST} XA transactions are prepared and not decided, the first is {first}"),
-            )
-            .workaround(format!(
-                "Please decide them at the source: `XA COMMIT {first}` or `XA ROLLBACK {first}` (`XA RECOVER` lists all), then execute `resume-task`."
+            return Err(self.too_many(&format!("{MOST} XA transactions are prepared and not decided")));
+        }
+        let held: u64 = self.0.iter().map(|p| p.transaction.events.memory_bytes()).sum();
+        let bytes = transaction.events.memory_bytes();
+        if bytes > SMALL_BYTES || held + bytes > room.memory_bytes() {
+            transaction.events.spill(room)?;
+        }
+        let files = self.0.iter().filter(|p| p.transaction.events.is_on_disk()).count();
+        if transaction.events.is_on_disk() && files >= MOST_FILES {
+            return Err(self.too_many(&format!(
+                "{files} XA transactions that are too large for memory are prepared and not decided"
             )));
         }
-        // They may wait for long: not in memory.
-        transaction.events.spill(room)?;
         transaction.events.seal()?;
         self.0.push(Prepared { xid, txn, transaction });
         Ok(())
+    }
+
+    /// What helps: one that is decided makes room for the next.
+    fn too_many(&self, what: &str) -> Failure {
+        let first = self.0.first().map(|p| p.xid.to_string()).unwrap_or_default();
+        Failure::new(Code::XaUndecided, format!("{what}, the first is {first}")).workaround(format!(
+            "Please decide them at the source: `XA COMMIT {first}` or `XA ROLLBACK {first}` (`XA RECOVER` lists all), then execute `resume-task`."
+        ))
     }
 
     fn take(&mut self, xid: &Xid) -> Option<Prepared> {
@@ -119,10 +134,80 @@ impl Pipeline<'_> {
             (None, _) => Err(Failure::new(
                 Code::XaUndecided,
                 format!(
-                    "the XA transaction {xid} is committed here and was prepared before the place where the task began: its rows are not in this stream, nor in what was loaded"
+                    "the XA transaction {xid} is committed here, and it was prepared before the place where the task began, or its XA PREPARE was skipped: its rows are not in this stream, nor in what was loaded"
                 ),
             )
             .workaround("Please load the tables that it changed anew, or write its rows at the target by hand and skip it.")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::unit::sync::spool::Held;
+
+    fn room(memory: u64) -> (tempfile::TempDir, Arc<SpoolRoom>) {
+        let dir = tempfile::tempdir().unwrap();
+        let room = SpoolRoom::new(dir.path().to_owned(), 1 << 30, memory, Arc::default(), Arc::default());
+        (dir, Arc::new(room))
+    }
+
+    /// Holds one more, of so many bytes.
+    fn hold(
+        undecided: &mut Undecided,
+        number: usize,
+        bytes: usize,
+        room: &Arc<SpoolRoom>,
+    ) -> Result<(), Failure> {
+        let gtrid = number.to_string().into_bytes();
+        let xid = Xid { format_id: 1, gtrid, bqual: Vec::new() };
+        let mut transaction = Transaction::default();
+        transaction.events.push(Held::Event(Bytes::from(vec![0; bytes])), room)?;
+        let txn = TxnId::Position { generation: 1, file: "b.000001".to_owned(), pos: number as u64 };
+        undecided.hold(xid, txn, transaction, room)
+    }
+
+    fn memory(undecided: &Undecided) -> u64 {
+        undecided.0.iter().map(|p| p.transaction.events.memory_bytes()).sum()
+    }
+
+    #[test]
+    fn small_ones_wait_in_memory_up_to_its_bound_and_then_on_disk() {
+        let (_dir, room) = room(1 << 20);
+        let mut undecided = Undecided::default();
+        for number in 0..10 {
+            hold(&mut undecided, number, 200 << 10, &room).unwrap();
+        }
+        assert!((800 << 10..=1 << 20).contains(&memory(&undecided)), "{}", memory(&undecided));
+        assert_eq!(undecided.0.iter().filter(|p| p.transaction.events.is_on_disk()).count(), 5);
+        // Room is made by a decision.
+        undecided.take(&undecided.0[0].xid.clone()).unwrap();
+        hold(&mut undecided, 10, 200 << 10, &room).unwrap();
+        assert!(!undecided.0.last().unwrap().transaction.events.is_on_disk());
+    }
+
+    #[test]
+    fn what_is_one_too_many_stops_with_what_to_do() {
+        let (_dir, room) = room(16 << 20);
+        let mut undecided = Undecided::default();
+        for number in 0..MOST {
+            hold(&mut undecided, number, 10, &room).unwrap();
+        }
+        let failure = hold(&mut undecided, MOST, 10, &room).unwrap_err();
+        assert!(failure.error.is(Code::XaUndecided));
+        assert!(failure.error.message.contains("1024 XA transactions are prepared"), "{failure}");
+        assert!(failure.error.workaround.contains("`XA COMMIT X'30',X'',1`"), "{failure:?}");
+        let mut undecided = Undecided::default();
+        for number in 0..MOST_FILES {
+            hold(&mut undecided, number, 300 << 10, &room).unwrap();
+            assert!(undecided.0[number].transaction.events.is_on_disk());
+        }
+        let failure = hold(&mut undecided, MOST_FILES, 300 << 10, &room).unwrap_err();
+        assert!(failure.error.message.contains("64 XA transactions that are too large"), "{failure}");
+        // A small one needs none.
+        hold(&mut undecided, MOST_FILES, 10, &room).unwrap();
     }
 }
