@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dm_proto::worker::{MetaStage, OperatorKind, Stage};
+use dm_proto::worker::{MetaStage, OperatorKind, Stage, StopPoint};
 use dm_tests::{DatabaseOptions, Flavor, wait_until};
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinHandle;
@@ -116,9 +116,13 @@ async fn behind_4_gib(flavor: Flavor, gtid: bool) -> Result<()> {
         let leader = scene.leader(epoch).await?;
         leader.assign(scene.bound(epoch, MetaStage::MetaCreated)).await?;
         leader.until("it stops again", LONG, |s| s.stage() == Stage::Paused).await?;
-        assert_eq!(stopped(&leader, 10006).await?, at, "read again from the beginning of the file");
+        // By GTID the source leaves out what is applied, and events tell the lower bits of their places only: the name says
+        // which transaction it is.
+        let pos = if gtid { at.pos % FAR } else { at.pos };
+        let again = stopped(&leader, 10006).await?;
+        assert_eq!(again, StopPoint { pos, ..at.clone() }, "read again from the beginning of the file");
         if epoch == 3 {
-            set(&leader, operator(1, OperatorKind::OperatorSkip, &at, &[])).await?;
+            set(&leader, operator(1, OperatorKind::OperatorSkip, &again, &[])).await?;
             let done = leader.until("it is skipped", LONG, |s| s.operators_done.contains(&1));
             done.await?;
             consumed(&leader, 1).await?;
