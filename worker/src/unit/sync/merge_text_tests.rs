@@ -34,6 +34,7 @@ fn tables(change: impl Fn(&mut RowWriter)) -> Vec<Arc<Table>> {
         change(&mut writer);
         Arc::new(Table {
             source: model.name.clone(),
+            number: 0,
             hints: Vec::new(),
             writer,
             cascades: false,
