@@ -20,7 +20,7 @@ pub use endpoint::Endpoint;
 pub use filters::{ExpressionFilterConfig, FilterAction, FilterConfig};
 pub use master::{MasterConfig, MasterFile};
 pub use quantity::{parse_duration, parse_size};
-pub use rules::{BlockAllowConfig, RouteConfig, TablePattern};
+pub use rules::{BlockAllowConfig, ExtractConfig, ExtractFrom, RouteConfig, TablePattern};
 pub use secret::Secret;
 pub use source::{CheckerConfig, Flavor, SourceConfig};
 pub use task::{OnlineDdlConfig, StartPosition, SubtaskConfig, TaskConfig, TaskMode};

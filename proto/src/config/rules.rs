@@ -1,6 +1,6 @@
 //! Which tables are replicated, and under which names.
 
-use super::{filled, not_yet};
+use super::filled;
 use crate::error::{Code, Error};
 use serde::Deserialize;
 
@@ -44,6 +44,41 @@ pub struct RouteConfig {
     pub target_schema: String,
     /// Table at the target; `None` = the table keeps its name.
     pub target_table: Option<String>,
+    /// Columns that only the target has, in the order table, schema, source.
+    pub extract: Vec<ExtractConfig>,
+}
+
+/// A column at the target that says where a row is from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExtractConfig {
+    /// What is looked at.
+    pub from: ExtractFrom,
+    /// Regular expression; what its groups hold, one after the other, is the value. Without a match it is empty.
+    pub regexp: String,
+    /// `target-column`.
+    pub column: String,
+}
+
+/// The name from which a value is extracted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExtractFrom {
+    /// Of the source's table.
+    Table,
+    /// Of its schema.
+    Schema,
+    /// Of the source: `source-id`.
+    Source,
+}
+
+impl ExtractFrom {
+    /// As the file spells the block's key, and the one of its regular expression.
+    pub const fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Table => ("extract-table", "table-regexp"),
+            Self::Schema => ("extract-schema", "schema-regexp"),
+            Self::Source => ("extract-source", "source-regexp"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -76,7 +111,6 @@ pub(crate) struct RouteYaml {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-#[allow(dead_code, reason = "typed as written; refused as a whole until it is supported")]
 struct ExtractTable {
     table_regexp: Option<String>,
     target_column: Option<String>,
@@ -84,7 +118,6 @@ struct ExtractTable {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-#[allow(dead_code, reason = "typed as written; refused as a whole until it is supported")]
 struct ExtractSchema {
     schema_regexp: Option<String>,
     target_column: Option<String>,
@@ -92,7 +125,6 @@ struct ExtractSchema {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-#[allow(dead_code, reason = "typed as written; refused as a whole until it is supported")]
 struct ExtractSource {
     source_regexp: Option<String>,
     target_column: Option<String>,
@@ -138,11 +170,35 @@ impl RouteYaml {
                 return Err(fail(why));
             }
         }
-        if self.extract_table.is_some() || self.extract_schema.is_some() || self.extract_source.is_some() {
-            return Err(not_yet(format!("route `{name}`: a column extracted from a name (`extract-…`)")));
+        let table = self.extract_table.map(|e| (ExtractFrom::Table, e.table_regexp, e.target_column));
+        let schema = self.extract_schema.map(|e| (ExtractFrom::Schema, e.schema_regexp, e.target_column));
+        let source = self.extract_source.map(|e| (ExtractFrom::Source, e.source_regexp, e.target_column));
+        let mut extract: Vec<ExtractConfig> = Vec::new();
+        for (from, regexp, column) in [table, schema, source].into_iter().flatten() {
+            let extracted = ExtractConfig::new(from, regexp, column).map_err(&fail)?;
+            if extract.iter().any(|e| e.column.to_lowercase() == extracted.column.to_lowercase()) {
+                return Err(fail(format!("two values for the column `{}`", extracted.column)));
+            }
+            extract.push(extracted);
         }
         let target_table = filled(self.target_table);
-        Ok(RouteConfig { name: name.to_owned(), schema_pattern, table_pattern, target_schema, target_table })
+        let name = name.to_owned();
+        Ok(RouteConfig { name, schema_pattern, table_pattern, target_schema, target_table, extract })
+    }
+}
+
+impl ExtractConfig {
+    fn new(from: ExtractFrom, regexp: Option<String>, column: Option<String>) -> Result<Self, String> {
+        let (block, key) = from.keys();
+        let column =
+            filled(column).ok_or_else(|| format!("`target-column` of `{block}` is missing or empty"))?;
+        let regexp = filled(regexp).ok_or_else(|| format!("`{key}` of `{block}` is missing or empty"))?;
+        match regex::Regex::new(&regexp) {
+            // It would write an empty value for every row.
+            Ok(found) if found.captures_len() < 2 => Err(format!("`{key}: {regexp}` has no group `(...)`")),
+            Ok(_) => Ok(Self { from, regexp, column }),
+            Err(_) => Err(format!("`{key}: {regexp}` is not a regular expression")),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::endpoint::DatabaseYaml;
 use super::filters::FilterYaml;
-use super::{Endpoint, filled, not_yet, parse_duration};
+use super::{Endpoint, FilterConfig, filled, parse_duration};
 use crate::error::{Code, Error};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub struct SourceConfig {
     pub session: BTreeMap<String, String>,
     /// Names in rules are compared with their letter case.
     pub case_sensitive: bool,
+    /// Events that are skipped in every task, after what the task's own filters say; named by their place in the file.
+    pub filters: Vec<FilterConfig>,
     /// When a task resumes by itself after an error.
     pub checker: CheckerConfig,
     /// What was accepted and has no effect.
@@ -141,10 +143,13 @@ impl SourceYaml {
                 format!("source `{source_id}`: `relay-binlog-name: {name}` is not a binlog file's name");
             return Err(Code::RelayNameInvalid.error(message));
         }
-        if self.filters.is_some_and(|filters| !filters.is_empty()) {
-            return Err(not_yet(format!("source `{source_id}`: `filters`")));
-        }
         let mut warnings = Vec::new();
+        let mut filters = Vec::new();
+        for (index, filter) in self.filters.unwrap_or_default().into_iter().enumerate() {
+            let filter = filter.validate(&format!("{source_id}.filters[{index}]"))?;
+            warnings.extend(filter.useless());
+            filters.push(filter);
+        }
         let from = self
             .from
             .ok_or_else(|| Code::ConfigYaml.error(format!("source `{source_id}`: `from` is missing")))?;
@@ -172,6 +177,7 @@ impl SourceYaml {
             from,
             session,
             case_sensitive: self.case_sensitive.unwrap_or(false),
+            filters,
             checker: self.checker.unwrap_or_default().validate(&source_id)?,
             source_id,
             warnings,
@@ -228,6 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn filters_of_a_source_come_after_those_of_a_task() {
+        let source = SourceConfig::parse(&format!(
+            "{GOOD}case-sensitive: true\nfilters:\n- {{schema-pattern: a, table-pattern: t, events: [delete], action: Ignore}}\n\
+             - {{schema-pattern: 'b*', events: [drop table], action: Ignore}}\n"
+        ));
+        let task = crate::config::TaskConfig::parse(
+            "name: t\ntask-mode: all\ntarget-database: {host: h, port: 1, user: u}\nmysql-instances:\n\
+             - {source-id: mysql-replica-01, filter-rules: [f]}\n\
+             filters:\n  f: {schema-pattern: a, table-pattern: t, events: [update], action: Ignore}\n",
+        );
+        let subtask = task.unwrap().subtasks[0].clone().with_source(&source.unwrap());
+        let names: Vec<&str> = subtask.filters.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["f", "mysql-replica-01.filters[1]"]);
+        assert!(subtask.case_sensitive);
+    }
+
+    #[test]
     fn bad_files_give_one_clear_error() {
         for (from, to, code, says) in [
             ("flavor: mysql", "flavour: mysql", 20003, "line 3: unknown key `flavour`"),
@@ -237,7 +260,7 @@ mod tests {
             ("mysql-replica-01", "a12345678901234567890123456789012", 40006, "longer than 32"),
             ("host: 127.0.0.1", "", 20003, "`host` is missing"),
             ("flavor: mysql", "relay-binlog-name: x", 40007, "relay-binlog-name"),
-            ("flavor: mysql", "filters: [{action: Ignore}]", 51010, "filters"),
+            ("flavor: mysql", "filters: [{action: Ignore}]", 20037, "filter `mysql-replica-01.filters[0]`"),
             ("backoff-max: 5m0s", "backoff-max: 1ms", 20043, "backoff-max"),
             ("backoff-max: 5m0s", "backoff-max: soon", 20003, "backoff-max: soon"),
         ] {

@@ -239,6 +239,9 @@ codes! {
     ForeignKeyChecksConflict 20070 "config" Internal Medium NeedsPerson,
         "`foreign_key_checks=1` does not go with `compact` or `multiple-rows`.",
         "Please switch `compact` and `multiple-rows` off.";
+    SessionVariable 20071 "config" Internal Medium NeedsPerson,
+        "A `session` variable of the target can't be set.",
+        "Please remove the variable from `session` of the task file's `target-database`, or correct its value.";
     PositionTextInvalid 22003 "binlog-op" Internal High NeedsPerson,
         "A binlog position could not be read.",
         "The form is `(mysql-bin.000001, 4)`.";
@@ -464,6 +467,15 @@ codes! {
     ExpressionUndecided 51034 "sync-unit" Upstream High NeedsPerson,
         "An expression filter can't be decided for a row exactly as the source would.",
         "Please change the expression in the task file so that it compares numbers or binary strings.";
+    ExtractColumn 51038 "sync-unit" Downstream High NeedsPerson,
+        "A column that a route fills (`extract-..`) does not stand at the target alone, or can't hold its value.",
+        "Please give the table at the target the column, and not the one at the source; then execute `resume-task`.";
+    ExtractTarget 51039 "sync-unit" Downstream High NeedsPerson,
+        "A table to which a route adds columns (`extract-..`) is not there at the target: only a person knows its keys.",
+        "Please create the table at the target with these columns, usually in its primary key, then execute `resume-task`.";
+    ExtractRename 51040 "sync-unit" Upstream High NeedsPerson,
+        "A table gets a name from which a route extracts other values than from the one before.",
+        "Please update the column in the rows that the table has at the target, and skip the statement with `binlog skip`.";
 }
 
 #[cfg(test)]

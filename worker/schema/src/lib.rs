@@ -31,8 +31,8 @@ pub use dialect::Dialect;
 pub use expression::{BoundExpression, Expression, ExpressionError, SUPPORTED_EXPRESSIONS, Undecided};
 pub use filter::{
     AllowReason, BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes,
-    FilterAction, FilterError, NEVER as NEVER_EVENTS, OnlineNames, OnlineRole, RouteRule, Router,
-    TablePattern, Verdict, is_system_schema,
+    ExtractRule, Extracted, FilterAction, FilterError, IdleEntry, NEVER as NEVER_EVENTS, NamePart,
+    OnlineNames, OnlineRole, RouteRule, Router, TablePattern, Verdict, is_system_schema,
 };
 pub use model::{
     Column, ColumnType, ForeignKey, Generated, Key, KeyPart, ModelError, TableDefaults, TableModel, TypeKind,
@@ -44,6 +44,6 @@ pub use quote::{quote_identifier, quote_string};
 pub use row::BrokenTokens;
 pub use row::{
     Expect, Fit, LoadWriter, Misfit, Pieces, RowChange, RowImage, RowKind, RowPieces, RowWriter,
-    RowWriterOptions, TableTokenReason, TokenMode, WriteError, misfits,
+    RowWriterOptions, TableTokenReason, TokenMode, WriteError, extract_misfits, misfits,
 };
 pub use sql_mode::SqlMode;

@@ -4,11 +4,14 @@ use dm_proto::{
     config::{SubtaskConfig, TaskMode},
     error::{Code, Scope},
 };
-use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, TypeKind, misfits};
+use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, TypeKind, extract_misfits, misfits};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::Items;
-use crate::failure::{Failure, from_mysql};
+use crate::{
+    failure::{Failure, from_mysql},
+    unit::{load::no_extract_target, rules::Rules},
+};
 
 const ITEM: &str = "target_columns";
 /// Tables that are compared within the check's deadline; the others are compared at their first row.
@@ -25,18 +28,20 @@ struct Target {
 /// Compares each table with the one at the target; for one that is not there, says what could not be created.
 pub async fn check(
     subtask: &SubtaskConfig,
+    rules: &Rules,
     pairs: &[(TableName, TableName)],
     source: &mut Conn,
     target: &mut Conn,
     items: &mut Items,
 ) {
-    if let Err(failure) = compare(subtask, pairs, source, target, items).await {
+    if let Err(failure) = compare(subtask, rules, pairs, source, target, items).await {
         items.fail(ITEM, &failure);
     }
 }
 
 async fn compare(
     subtask: &SubtaskConfig,
+    rules: &Rules,
     pairs: &[(TableName, TableName)],
     source: &mut Conn,
     target: &mut Conn,
@@ -45,10 +50,16 @@ async fn compare(
     let at = Target::look(target).await?;
     let (mut bad, mut lost) = (Vec::new(), Vec::new());
     for (name, to) in pairs.iter().take(MOST_TABLES) {
+        let extracted = rules.extracted(name)?;
         let Some(model) = definition(source, name, Scope::Upstream).await? else { continue };
         match definition(target, to, Scope::Downstream).await? {
             Some(other) => {
-                bad.extend(misfits(&model, &other.renamed(to.clone())).iter().map(ToString::to_string))
+                let other = other.renamed(to.clone());
+                bad.extend(misfits(&model, &other).iter().map(ToString::to_string));
+                bad.extend(extract_misfits(&model, &other, &extracted).iter().map(ToString::to_string));
+            }
+            None if !extracted.is_empty() => {
+                bad.push(no_extract_target(name, to, &extracted).error.message.clone());
             }
             None => {
                 let missing = at.lacks(&model);

@@ -4,6 +4,7 @@ mod expressions;
 mod grants;
 mod ignored;
 mod items;
+mod session;
 mod source;
 mod table_map;
 mod tables;
@@ -41,16 +42,23 @@ async fn check(request: &CheckRequest, items: &mut Items) {
         Err(error) => return items.fail("source_config", &error.into()),
     };
     let subtask = if request.task_config.is_empty() {
+        // No task would start with such a source.
+        if let Err(failure) = crate::unit::rules::events(&source.filters, source.case_sensitive) {
+            items.fail("source_config", &failure);
+        }
         None
     } else {
         match subtask(&request.task_config, &request.source_id) {
-            Ok(subtask) => Some(subtask),
+            Ok(subtask) => Some(subtask.with_source(&source)),
             Err(failure) => return items.fail("task_config", &failure),
         }
     };
     let checked = source::check(&source, subtask.as_ref(), items).await;
     let Some(subtask) = subtask else { return };
     let target = target::check(&subtask, items).await;
+    if target.is_some() {
+        session::check(&subtask, items).await;
+    }
     if let (Some(mut conn), Some(mut target)) = (checked, target) {
         tables::check(&subtask, &mut conn, &mut target, items).await;
     }

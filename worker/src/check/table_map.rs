@@ -2,10 +2,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dm_proto::{
-    config::SubtaskConfig,
+    config::{SubtaskConfig, TablePattern},
     error::{Code, Scope},
 };
-use dm_schema::{AllowReason, NEVER_EVENTS, TableName};
+use dm_schema::{AllowReason, IdleEntry, NEVER_EVENTS, TableName};
 
 use super::Items;
 use crate::{failure::Failure, unit::rules::Rules};
@@ -18,6 +18,7 @@ const MOST_LINES: usize = 100;
 /// Tells the map and warns of rules that match nothing; fails for names that the rules can't keep apart.
 pub fn check(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName], items: &mut Items) {
     let (mut lines, mut replicated) = (Vec::new(), 0);
+    let mut idle = idle_entries(subtask, rules, tables);
     let (mut routes, mut filters) = (BTreeSet::new(), BTreeSet::new());
     let mut targets: BTreeMap<TableName, BTreeSet<TableName>> = BTreeMap::new();
     let mut names: BTreeMap<(String, String), BTreeSet<TableName>> = BTreeMap::new();
@@ -37,6 +38,15 @@ pub fn check(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName], items
                 None => "no route".to_owned(),
             };
             routes.extend(route);
+            let extracted = rules.extracted(name).unwrap_or_default();
+            for column in extracted.iter().filter(|e| e.missed) {
+                idle.push(format!(
+                    "{by}: nothing is found in the name of {name} for column {}, which is empty then",
+                    column.column
+                ));
+            }
+            let adds =
+                extracted.iter().map(|e| format!(", {} = '{}'", e.column, e.value)).collect::<String>();
             let mut of_table: Vec<&str> = rules.events.about(&name.schema, &name.table).collect();
             filters.extend(of_table.iter().map(ToString::to_string));
             of_table.extend(rules.expressions.about(name));
@@ -46,7 +56,7 @@ pub fn check(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName], items
             };
             let folded = TableName::new(target.schema.to_lowercase(), target.table.to_lowercase());
             targets.entry(folded).or_default().insert(target.clone());
-            format!("{name} -> {target} ({by}{filtered})")
+            format!("{name} -> {target} ({by}{adds}{filtered})")
         } else {
             format!("{name} skipped ({})", why(subtask, reason))
         };
@@ -59,7 +69,7 @@ pub fn check(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName], items
         filters.extend(rules.events.about(schema, "").map(str::to_owned));
     }
     items.tell(MAP, text(subtask, tables.len(), replicated, &lines));
-    warn_of_useless(subtask, &routes, &filters, items);
+    warn_of_useless(subtask, &routes, &filters, idle, items);
     collisions(subtask, &names, &targets, items);
 }
 
@@ -76,11 +86,13 @@ fn text(subtask: &SubtaskConfig, all: usize, replicated: usize, lines: &[String]
     text
 }
 
+/// An entry as one name.
+fn pair(tables: &[TablePattern], index: usize) -> String {
+    tables.get(index).map(|t| format!("{}.{}", t.schema, t.table)).unwrap_or_default()
+}
+
 fn why(subtask: &SubtaskConfig, reason: AllowReason) -> String {
     let list = &subtask.block_allow;
-    let pair = |tables: &[dm_proto::config::TablePattern], index: usize| {
-        tables.get(index).map(|t| format!("{}.{}", t.schema, t.table)).unwrap_or_default()
-    };
     match reason {
         AllowReason::System => "a schema of the server".to_owned(),
         AllowReason::NotInDoDbs => "block-allow-list: not in do-dbs".to_owned(),
@@ -102,9 +114,9 @@ fn warn_of_useless(
     subtask: &SubtaskConfig,
     routes: &BTreeSet<usize>,
     filters: &BTreeSet<String>,
+    mut idle: Vec<String>,
     items: &mut Items,
 ) {
-    let mut idle: Vec<String> = Vec::new();
     for (index, route) in subtask.routes.iter().enumerate() {
         if !routes.contains(&index) {
             idle.push(format!("route `{}` names no replicated table of the source", route.name));
@@ -118,19 +130,39 @@ fn warn_of_useless(
             idle.push(format!("filter `{}`: no event of this version is `{event}`", filter.name));
         }
     }
-    if idle.is_empty() {
-        return;
-    }
     let left = idle.len().saturating_sub(MOST_LINES);
     idle.truncate(MOST_LINES);
     if left > 0 {
         idle.push(format!("and {left} more"));
     }
-    items.warn(
-        RULES,
-        format!("source {}: {}", subtask.source_id, idle.join("; ")),
-        "Please check their patterns; they count for tables that are created later.",
-    );
+    // One by one: whoever asks for ten warnings gets ten.
+    for line in idle {
+        items.warn(
+            RULES,
+            format!("source {}: {line}", subtask.source_id),
+            "Please check the pattern; it counts for tables that are created later.",
+        );
+    }
+}
+
+/// Entries of the block-allow-list that decide nothing.
+fn idle_entries(subtask: &SubtaskConfig, rules: &Rules, tables: &[TableName]) -> Vec<String> {
+    let list = &subtask.block_allow;
+    let text = |entry: &IdleEntry| match entry.list {
+        "do-dbs" => list.do_dbs.get(entry.index).cloned().unwrap_or_default(),
+        "ignore-dbs" => list.ignore_dbs.get(entry.index).cloned().unwrap_or_default(),
+        "do-tables" => pair(&list.do_tables, entry.index),
+        _ => pair(&list.ignore_tables, entry.index),
+    };
+    let idle = rules.allow.idle(tables);
+    let line = |entry: &IdleEntry| {
+        let (list, text) = (entry.list, text(entry));
+        match entry.overruled_by {
+            Some(by) => format!("block-allow-list: {list} `{text}` never counts, for {by} decides before it"),
+            None => format!("block-allow-list: {list} `{text}` matches no table of the source"),
+        }
+    };
+    idle.iter().map(line).collect()
 }
 
 fn collisions(

@@ -73,7 +73,7 @@ pub async fn check(subtask: &SubtaskConfig, source: &mut Conn, target: &mut Conn
         .workaround("Please convert them with 'ALTER TABLE ... ENGINE=InnoDB;'.")
     });
     expressions::check(subtask, &rules, &pairs, source, items).await;
-    columns::check(subtask, &pairs, source, target, items).await;
+    columns::check(subtask, &rules, &pairs, source, target, items).await;
 }
 
 /// Tables that are taken for those of an online schema change, which nobody may have meant.

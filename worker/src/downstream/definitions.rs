@@ -3,7 +3,7 @@ use dm_proto::{
     config::Endpoint,
     error::{Code, Scope},
 };
-use dm_schema::TableName;
+use dm_schema::{SqlMode, TableDefaults, TableModel, TableName};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::opts;
@@ -33,6 +33,19 @@ impl TargetDefinitions {
                     .next(Next::Unreachable))
             }
         }
+    }
+
+    /// The definition parsed, under the name that was asked for.
+    pub async fn model(&mut self, name: &TableName) -> Result<Option<TableModel>, Failure> {
+        let Some(create) = self.read(name).await? else { return Ok(None) };
+        let model =
+            TableModel::parse_create(&create, SqlMode::default(), &name.schema, &TableDefaults::default())
+                .map_err(|e| {
+                    Failure::new(Code::DdlUnparseable, format!("the definition of {name} at the target"))
+                        .scope(Scope::Downstream)
+                        .cause(e)
+                })?;
+        Ok(Some(model.renamed(name.clone())))
     }
 
     /// Every foreign key of the target: child, parent, whether a rule of it changes rows of the child.

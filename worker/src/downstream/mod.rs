@@ -13,6 +13,9 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 
 use crate::failure::{Failure, Next, from_mysql};
 
+/// What every reading session needs, whatever the server's own defaults are: definitions in back quotes above all.
+pub const SETTINGS: &str = "SET SESSION time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1";
+
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Opens one reading connection, within a deadline.
@@ -38,6 +41,6 @@ pub fn opts(target: &Endpoint) -> Opts {
         .pass(Some(target.password.expose().to_owned()))
         .prefer_socket(false)
         .stmt_cache_size(0)
-        .setup(vec!["SET NAMES utf8mb4", "SET time_zone = '+00:00'"])
+        .setup(vec!["SET NAMES utf8mb4", SETTINGS])
         .into()
 }

@@ -89,7 +89,7 @@ impl Attempt {
         self.status.set_unit("Check");
         let source = Arc::new(SourceConfig::parse(&self.desired.source_config)?);
         let task = TaskConfig::parse(&self.desired.task_config)?;
-        let subtask = Arc::new(subtask_of(&task, &self.source_id)?);
+        let subtask = Arc::new(subtask_of(&task, &self.source_id)?.with_source(&source));
         if !self.desired.start_time.is_empty() && subtask.task_mode != TaskMode::Incremental {
             let message = "`--start-time` is a start in the binlog, and this task copies the tables first";
             return Err(Failure::new(Code::StartTimeInvalid, message)

@@ -14,4 +14,4 @@ pub use context::SubtaskContext;
 pub use desired::Desired;
 pub use order::Order;
 pub use status::SubtaskStatus;
-pub use target_spec::{foreign_key_checks, target_spec};
+pub use target_spec::{foreign_key_checks, target_address, target_spec};

@@ -11,6 +11,18 @@ pub fn foreign_key_checks(subtask: &SubtaskConfig) -> bool {
     checks.is_some_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON"))
 }
 
+/// Where and as whom to write, with the user's session.
+pub fn target_address(subtask: &SubtaskConfig) -> TargetAddress {
+    let target = &subtask.target;
+    TargetAddress {
+        host: target.host.clone(),
+        port: target.port,
+        user: target.user.clone(),
+        password: target.password.expose().to_owned(),
+        session: subtask.session.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+    }
+}
+
 /// The main stream's specification; GTIDs name the transactions where the source has them.
 pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
     let mode = match (context.gtid_mode(), context.identity.flavor) {
@@ -18,19 +30,10 @@ pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
         (true, Flavor::MySql) => Mode::MySqlGtid,
         (true, Flavor::MariaDb) => Mode::MariaDbGtid,
     };
-    let target = &context.subtask.target;
-    let session: Vec<(String, String)> =
-        context.subtask.session.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let foreign_key_checks = foreign_key_checks(&context.subtask);
     let lanes = context.subtask.syncer.worker_count.clamp(1, 64);
     let mut spec = TargetSpec::new(
-        TargetAddress {
-            host: target.host.clone(),
-            port: target.port,
-            user: target.user.clone(),
-            password: target.password.expose().to_owned(),
-            session,
-        },
+        target_address(&context.subtask),
         &context.subtask.meta_schema,
         &context.task,
         &context.source_id,

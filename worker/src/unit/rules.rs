@@ -1,11 +1,12 @@
 //! Which tables a subtask handles, and under which name they stand at the target.
 use dm_proto::{
-    config::SubtaskConfig,
+    config::{ExtractFrom, FilterConfig, SubtaskConfig},
     error::{Code, Error},
 };
 use dm_schema::{
-    BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes, FilterAction,
-    FilterError, OnlineNames, OnlineRole, RouteRule, Router, TableName, TablePattern, Verdict,
+    BlockAllowList, BlockAllowRules, EVENT_NAMES, EventFilter, EventRule, EventTypes, ExtractRule, Extracted,
+    FilterAction, FilterError, NamePart, OnlineNames, OnlineRole, RouteRule, Router, TableName, TablePattern,
+    Verdict,
 };
 
 use super::expression_rules::ExpressionRules;
@@ -18,6 +19,7 @@ pub struct Rules {
     pub(crate) events: EventFilter,
     pub(crate) expressions: ExpressionRules,
     online: OnlineNames,
+    source_id: String,
 }
 
 /// What a table is to an online schema change of a table that is migrated.
@@ -51,18 +53,20 @@ impl Rules {
                 table_pattern: r.table_pattern.clone().unwrap_or_default(),
                 target_schema: r.target_schema.clone(),
                 target_table: r.target_table.clone().unwrap_or_default(),
+                extract: r.extract.iter().map(extract).collect(),
             })
             .collect();
         let broken = |e: FilterError| Failure::from(Error::new(Code::RouteInvalid, e.to_string()));
         Ok(Self {
             allow: BlockAllowList::new(&rules, subtask.case_sensitive).map_err(broken)?,
             router: Router::new(&routes, subtask.case_sensitive).map_err(broken)?,
-            events: events(subtask)?,
+            events: events(&subtask.filters, subtask.case_sensitive)?,
             expressions: ExpressionRules::new(&subtask.expressions, subtask.case_sensitive)?,
             online: match &subtask.online_ddl {
                 Some(rules) => OnlineNames::new(&rules.shadow, &rules.trash).map_err(broken)?,
                 None => OnlineNames::default(),
             },
+            source_id: subtask.source_id.clone(),
         })
     }
 
@@ -99,18 +103,38 @@ impl Rules {
         if !allowed || self.online(source) != Online::No {
             return Ok(None);
         }
-        self.router.route_name(source).map(Some).map_err(|e| {
-            Failure::from(Error::new(Code::RouteAmbiguous, format!("{source}: {e}")))
-                .workaround("Please make the routes of the task unambiguous and start the task again.")
-        })
+        self.router.route_name(source).map(Some).map_err(|e| ambiguous(source, &e))
+    }
+
+    /// Columns that its route adds at the target, with their values.
+    pub fn extracted(&self, source: &TableName) -> Result<Vec<Extracted>, Failure> {
+        self.router.extracted(source, &self.source_id).map_err(|e| ambiguous(source, &e))
     }
 }
 
-fn events(subtask: &SubtaskConfig) -> Result<EventFilter, Failure> {
+fn ambiguous(source: &TableName, error: &FilterError) -> Failure {
+    Failure::from(Error::new(Code::RouteAmbiguous, format!("{source}: {error}")))
+        .workaround("Please make the routes of the task unambiguous and start the task again.")
+}
+
+fn extract(config: &dm_proto::config::ExtractConfig) -> ExtractRule {
+    ExtractRule {
+        from: match config.from {
+            ExtractFrom::Table => NamePart::Table,
+            ExtractFrom::Schema => NamePart::Schema,
+            ExtractFrom::Source => NamePart::Source,
+        },
+        regexp: config.regexp.clone(),
+        column: config.column.clone(),
+    }
+}
+
+/// Binlog event filters, compiled.
+pub fn events(filters: &[FilterConfig], case_sensitive: bool) -> Result<EventFilter, Failure> {
     let broken =
         |name: &str, why: String| Failure::new(Code::FilterInvalid, format!("filter `{name}`: {why}"));
     let mut rules = Vec::new();
-    for filter in &subtask.filters {
+    for filter in filters {
         if let Some(event) = filter.events.iter().find(|e| !EVENT_NAMES.contains(&e.as_str())) {
             let known = EVENT_NAMES.join(", ");
             return Err(broken(&filter.name, format!("event `{event}` is not known; known are: {known}")));
@@ -128,8 +152,8 @@ fn events(subtask: &SubtaskConfig) -> Result<EventFilter, Failure> {
             },
         });
     }
-    let names = || subtask.filters.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
-    EventFilter::new(&rules, subtask.case_sensitive).map_err(|e| broken(&names(), e.to_string()))
+    let names = || filters.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
+    EventFilter::new(&rules, case_sensitive).map_err(|e| broken(&names(), e.to_string()))
 }
 
 impl Rules {

@@ -7,7 +7,10 @@ use dm_proto::{
 };
 use mysql_async::{Conn, Opts, OptsBuilder};
 
-use crate::failure::{Failure, Next, from_mysql};
+use crate::{
+    downstream::SETTINGS,
+    failure::{Failure, Next, from_mysql},
+};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -21,7 +24,7 @@ pub fn opts(source: &SourceConfig) -> Opts {
         .prefer_socket(false)
         .tcp_keepalive(Some(Duration::from_secs(5)))
         .stmt_cache_size(0)
-        .setup(vec!["SET NAMES utf8mb4", "SET time_zone = '+00:00'"])
+        .setup(vec!["SET NAMES utf8mb4", SETTINGS])
         .into()
 }
 

@@ -141,7 +141,7 @@ impl Shared {
             }
         }
         if !record.session.is_empty() {
-            for statement in session::statements(&self.spec.address, self.spec.foreign_key_checks) {
+            for statement in session::session_statements(&self.spec.address, self.spec.foreign_key_checks) {
                 link.run(statement.as_bytes(), packet).await?;
             }
         }

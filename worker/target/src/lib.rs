@@ -51,5 +51,6 @@ pub use load::{ChunkState, LoadChunk, LoadState};
 pub use meta::create_meta;
 pub use remove::remove_meta;
 pub use resume::{CheckpointRow, CheckpointUpdate, Resume, StartPoint, TargetStats};
+pub use session::session_statements;
 pub use spec::{LOAD_STREAM, Limits, MAIN_STREAM, TargetAddress, TargetSpec};
 pub use txn::{Mode, TxnId};

@@ -48,7 +48,7 @@ impl Link {
                 // A change must match its row even where it changes nothing: count matched rows, not changed ones.
                 .client_found_rows(true);
             let mut conn = Conn::new(opts).await?;
-            for statement in session::statements(&spec.address, spec.foreign_key_checks) {
+            for statement in session::session_statements(&spec.address, spec.foreign_key_checks) {
                 conn.query_drop(statement).await?;
             }
             Ok::<_, mysql_async::Error>(conn)

@@ -21,7 +21,7 @@ const REFUSED: [&str; 10] = [
 ];
 
 /// The statements that set up a session: the user's variables first, so that ours win.
-pub(crate) fn statements(address: &TargetAddress, foreign_key_checks: bool) -> Vec<String> {
+pub fn session_statements(address: &TargetAddress, foreign_key_checks: bool) -> Vec<String> {
     let mut out = Vec::new();
     let mut modes: Vec<String> = MODES.iter().map(|m| (*m).to_owned()).collect();
     for (name, value) in &address.session {

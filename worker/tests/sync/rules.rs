@@ -86,6 +86,60 @@ async fn event_filters_skip_rows_and_ddl_and_the_source_definition_follows() -> 
     Ok(())
 }
 
+/// Filters and `case-sensitive` of the source's own file count in its tasks; on equal patterns the task's rule does.
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_the_source_count_after_those_of_the_task() -> Result<()> {
+    let mut scene = Scene::start(Flavor::MariaDb, Flavor::MySql, true).await?;
+    scene.source_lines = "case-sensitive: true\nfilters:\n- {schema-pattern: d, events: [delete], action: Ignore}\n\
+                          - {schema-pattern: d, table-pattern: 't*', events: [all dml], action: Ignore}\n\
+                          - {schema-pattern: D, events: [all dml], action: Error}\n";
+    scene.with_rules(
+        "    filter-rules: [f]\n",
+        "filters:\n  f: {schema-pattern: d, table-pattern: 't*', events: [update], action: Ignore}\n",
+    );
+    let leader = scene.sync(1, 1, MetaStage::MetaNone).await?;
+    scene
+        .source
+        .run(&[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t1 (id INT PRIMARY KEY, a INT)",
+            "CREATE TABLE d.other (id INT PRIMARY KEY, a INT)",
+            "INSERT INTO d.t1 VALUES (1, 1), (2, 2)",
+            "INSERT INTO d.other VALUES (1, 1), (2, 2)",
+            "UPDATE d.t1 SET a = 9",
+            "UPDATE d.other SET a = 9",
+            "DELETE FROM d.t1 WHERE id = 1",
+            "DELETE FROM d.other WHERE id = 1",
+        ])
+        .await?;
+    scene.caught_up().await?;
+    assert_eq!(rows(&scene.target, "SELECT id, a FROM d.t1").await?, ["'1', '1'", "'2', '2'"]);
+    assert_eq!(rows(&scene.target, "SELECT id, a FROM d.other").await?, ["'1', '9'", "'2', '9'"]);
+    leader
+        .until("four rows are filtered", DEADLINE, |s| s.sync.as_ref().is_some_and(|s| s.rows_filtered == 4))
+        .await?;
+    // Said by name, also where no table is there for it.
+    let map = checked(&scene).await?;
+    let text: Vec<&str> = map.items.iter().map(|i| i.message.as_str()).collect();
+    assert!(text.iter().any(|t| t.contains("filters `f`, `s1.filters[0]`")), "{text:?}");
+    assert!(
+        text.iter().any(|t| t.contains("filter `s1.filters[2]` matches no replicated table")),
+        "{text:?}"
+    );
+    // A source with a filter that can't work is refused, with or without a task.
+    scene.source_lines = "filters:\n- {schema-pattern: d, events: [delet], action: Ignore}\n";
+    let request = dm_proto::worker::CheckRequest {
+        source_id: "s1".to_owned(),
+        source_config: scene.source_config(),
+        task_config: String::new(),
+    };
+    let answer = crate::leader::check(&scene.address, request).await?;
+    let failed = answer.items.iter().find(|i| i.state == "failure").unwrap();
+    assert_eq!(failed.error.as_ref().unwrap().code, 20037, "{failed:?}");
+    assert!(failed.message.contains("event `delet` is not known"), "{failed:?}");
+    Ok(())
+}
+
 /// An ALTER of which one part is skipped has no form at the target.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_is_skipped_in_part_stops_the_task() -> Result<()> {
@@ -144,7 +198,8 @@ async fn the_check_maps_tables_and_warns_of_idle_rules() -> Result<()> {
         .await?;
     scene.with_rules(
         "    block-allow-list: b\n    route-rules: [merge, idle]\n    filter-rules: [deletes, nowhere]\n",
-        "block-allow-list:\n  b: {do-dbs: [d], ignore-tables: [{db-name: d, tbl-name: 'lo*'}]}\n\
+        "block-allow-list:\n  b: {do-dbs: [d, nope], ignore-dbs: [other], ignore-tables: [{db-name: d, tbl-name: 'lo*'}, \
+         {db-name: d, tbl-name: ghost}]}\n\
          routes:\n  merge: {schema-pattern: d, table-pattern: 't*', target-schema: x, target-table: t}\n  \
          idle: {schema-pattern: gone, target-schema: y}\n\
          filters:\n  deletes: {schema-pattern: d, table-pattern: 't*', events: [delete], action: Ignore}\n  \
@@ -165,12 +220,24 @@ async fn the_check_maps_tables_and_warns_of_idle_rules() -> Result<()> {
         let found = map.message.lines().any(|l| l == line || l.replace('`', "") == line.replace('`', ""));
         assert!(found, "{line} in {}", map.message);
     }
-    let rules = of("rules");
-    assert_eq!(rules.state, "warning");
-    for words in ["route `idle`", "filter `nowhere` matches no", "no event of this version is `drop view`"] {
-        assert!(rules.message.contains(words), "{words} in {}", rules.message);
+    let rules: Vec<&str> = answer
+        .items
+        .iter()
+        .filter(|i| i.name == "rules" && i.state == "warning")
+        .map(|i| i.message.as_str())
+        .collect();
+    let wanted = [
+        "block-allow-list: do-dbs `nope` matches no table",
+        "block-allow-list: ignore-dbs `other` never counts, for do-dbs decides before it",
+        "block-allow-list: ignore-tables `d.ghost` matches no table",
+        "route `idle`",
+        "filter `nowhere` matches no",
+        "no event of this version is `drop view`",
+    ];
+    assert_eq!(rules.len(), wanted.len(), "{rules:?}");
+    for (words, message) in wanted.iter().zip(&rules) {
+        assert!(message.contains(words), "{words} in {message}");
     }
-    assert!(!rules.message.contains("`deletes`"), "{}", rules.message);
     Ok(())
 }
 

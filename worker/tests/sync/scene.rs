@@ -30,6 +30,8 @@ pub struct Scene {
     pub source_port: Option<u16>,
     /// Lines of the source's configuration.
     pub source_lines: &'static str,
+    /// Lines of the task's `target-database`.
+    pub target_lines: &'static str,
     /// `RAFT_DM_BROKEN` of the worker's next start.
     pub broken: &'static str,
     /// The worker's next start stops at failpoints, see [`Scene::hold`].
@@ -66,6 +68,7 @@ impl Scene {
             mode: "incremental",
             source_port: None,
             source_lines: "",
+            target_lines: "",
             broken: "",
             holds: false,
             arguments: &[],
@@ -227,10 +230,11 @@ impl Scene {
         let (instance, sections) = self.rules.split_once('\u{0}').unwrap_or(("", ""));
         format!(
             "name: {TASK}\ntask-mode: {}\ntarget-database:\n  host: 127.0.0.1\n  port: {}\n  user: root\n  \
-             password: {}\nmysql-instances:\n  - source-id: s1\n{}{instance}{sections}",
+             password: {}\n{}mysql-instances:\n  - source-id: s1\n{}{instance}{sections}",
             self.mode,
             self.target.port(),
             self.target.root_password(),
+            self.target_lines,
             self.start,
         )
     }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod instance;
+mod session;
 mod typed;
 mod validate;
 
@@ -11,7 +12,7 @@ mod tests;
 mod tests_bad;
 
 use super::units::{LoaderConfig, MydumperConfig, SyncerConfig};
-use super::{BlockAllowConfig, Endpoint, ExpressionFilterConfig, FilterConfig, RouteConfig};
+use super::{BlockAllowConfig, Endpoint, ExpressionFilterConfig, FilterConfig, RouteConfig, SourceConfig};
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub struct SubtaskConfig {
     pub task_mode: TaskMode,
     /// Schema at the target that holds the task's own tables.
     pub meta_schema: String,
-    /// Names in rules are compared with their letter case. The source's own flag counts too: use the OR of both.
+    /// Names in rules are compared with their letter case: the task or, after [`Self::with_source`], the source says so.
     pub case_sensitive: bool,
     /// Where to write.
     pub target: Endpoint,
@@ -69,6 +70,24 @@ pub struct SubtaskConfig {
     pub loader: LoaderConfig,
     /// How events are applied.
     pub syncer: SyncerConfig,
+}
+
+impl SubtaskConfig {
+    /// With what the source's own file says about rules. Its filters come after the task's, whose rule counts alone where
+    /// both are about the same patterns.
+    pub fn with_source(mut self, source: &SourceConfig) -> Self {
+        self.case_sensitive |= source.case_sensitive;
+        let own = self.filters.len();
+        for filter in &source.filters {
+            let same = |f: &FilterConfig| {
+                f.schema_pattern == filter.schema_pattern && f.table_pattern == filter.table_pattern
+            };
+            if !self.filters.iter().take(own).any(same) {
+                self.filters.push(filter.clone());
+            }
+        }
+        self
+    }
 }
 
 /// How tables of gh-ost and pt-online-schema-change are known. Regular expressions of whole names, with one group each:

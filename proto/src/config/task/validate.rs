@@ -58,6 +58,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
     let target = task.target_database.take();
     let target = target.ok_or_else(|| Code::TargetMissing.error("task: `target-database` is missing"))?;
     let (target, session) = target.validate("target-database", &mut warnings)?;
+    super::session::check(&session, &mut warnings)?;
     let common = Common {
         name: name.clone(),
         mode,

@@ -1,6 +1,7 @@
 //! DM's block-allow-list.
 
 use super::pattern::{FilterError, Pattern};
+use crate::name::TableName;
 
 /// Schemas that are never copied, whatever the rules say.
 const SYSTEM_SCHEMAS: [&str; 7] = [
@@ -66,6 +67,17 @@ impl AllowReason {
     }
 }
 
+/// An entry that decides nothing about the tables that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdleEntry {
+    /// The list's key in the file.
+    pub list: &'static str,
+    /// Place in the list as written.
+    pub index: usize,
+    /// Another list decides before this one is asked: it can never count.
+    pub overruled_by: Option<&'static str>,
+}
+
 /// Compiled block-allow-list. Both parts of a table rule must match in the same rule (DM matches them apart when
 /// one of them is a regular expression).
 #[derive(Debug, Clone)]
@@ -112,6 +124,38 @@ impl BlockAllowList {
     /// Is this table copied?
     pub fn allows_table(&self, schema: &str, table: &str) -> bool {
         self.reason(schema, table).allows()
+    }
+
+    /// Entries that decide about none of these tables of the source.
+    pub fn idle(&self, tables: &[TableName]) -> Vec<IdleEntry> {
+        let mut idle = Vec::new();
+        let mut note = |list: &'static str, index: usize, matched: bool, by: Option<&'static str>| {
+            if !matched || by.is_some() {
+                idle.push(IdleEntry { list, index, overruled_by: by });
+            }
+        };
+        let schemas =
+            |p: &Pattern| tables.iter().any(|t| !is_system_schema(&t.schema) && p.matches(&t.schema));
+        for (index, pattern) in self.do_dbs.iter().enumerate() {
+            note("do-dbs", index, schemas(pattern), None);
+        }
+        let by = (!self.do_dbs.is_empty()).then_some("do-dbs");
+        for (index, pattern) in self.ignore_dbs.iter().enumerate() {
+            note("ignore-dbs", index, schemas(pattern), by);
+        }
+        let hit = |(s, t): &(Pattern, Pattern), name: &TableName| {
+            self.allows_schema(&name.schema) && s.matches(&name.schema) && t.matches(&name.table)
+        };
+        for (index, pair) in self.do_tables.iter().enumerate() {
+            note("do-tables", index, tables.iter().any(|t| hit(pair, t)), None);
+        }
+        for (index, pair) in self.ignore_tables.iter().enumerate() {
+            let mut matched = tables.iter().filter(|t| hit(pair, t)).peekable();
+            let some = matched.peek().is_some();
+            let kept = some && matched.all(|t| self.do_tables.iter().any(|pair| hit(pair, t)));
+            note("ignore-tables", index, some, kept.then_some("do-tables"));
+        }
+        idle
     }
 
     /// What decides about a table.
@@ -190,6 +234,31 @@ mod tests {
         let l = list(&[], &[("a", "t1")], &[], &[("a", "*")]);
         assert!(l.allows_table("a", "t1"));
         assert!(!l.allows_table("a", "t2"));
+    }
+
+    #[test]
+    fn entries_that_decide_nothing_are_found() {
+        let tables =
+            [TableName::new("shop", "t1"), TableName::new("log", "t2"), TableName::new("mysql", "user")];
+        let found = |l: BlockAllowList| {
+            let all = l.idle(&tables).into_iter();
+            all.map(|e| format!("{}[{}] {}", e.list, e.index, e.overruled_by.unwrap_or("-")))
+                .collect::<Vec<_>>()
+        };
+        let all =
+            list(&["shop", "gone", "mysql"], &[("shop", "t*"), ("log", "*")], &["log"], &[("shop", "t1")]);
+        assert_eq!(
+            found(all),
+            [
+                "do-dbs[1] -",
+                "do-dbs[2] -",
+                "ignore-dbs[0] do-dbs",
+                "do-tables[1] -",
+                "ignore-tables[0] do-tables"
+            ]
+        );
+        assert!(found(list(&[], &[], &["log"], &[("sh*", "t?")])).is_empty());
+        assert_eq!(found(list(&[], &[], &["log"], &[("log", "t2")])), ["ignore-tables[0] -"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! DM's table routes.
 
+use super::extract::{ExtractRule, Extracted, Extractor};
 use super::pattern::{FilterError, Pattern};
 use crate::name::TableName;
 
@@ -14,6 +15,8 @@ pub struct RouteRule {
     pub target_schema: String,
     /// `target-table`; empty keeps the table's name.
     pub target_table: String,
+    /// Columns that only the target has.
+    pub extract: Vec<ExtractRule>,
 }
 
 impl RouteRule {
@@ -30,6 +33,8 @@ impl RouteRule {
 #[derive(Debug, Clone)]
 pub struct Router {
     rules: Vec<(Pattern, Option<Pattern>, RouteRule)>,
+    /// Of each rule.
+    extractors: Vec<Vec<Extractor>>,
 }
 
 impl Router {
@@ -48,7 +53,13 @@ impl Router {
             };
             Ok((Pattern::new(&rule.schema_pattern, case_sensitive)?, table, rule.clone()))
         };
-        Ok(Router { rules: rules.iter().enumerate().map(compile).collect::<Result<_, _>>()? })
+        Ok(Router {
+            rules: rules.iter().enumerate().map(compile).collect::<Result<_, _>>()?,
+            extractors: rules
+                .iter()
+                .map(|rule| rule.extract.iter().map(Extractor::new).collect())
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     /// The target name of a source table; with an empty table the target schema of a source schema.
@@ -98,6 +109,12 @@ impl Router {
         Ok(best.map(|(index, _)| index))
     }
 
+    /// Columns that the rule of a table adds at the target; `source` is the source's id.
+    pub fn extracted(&self, name: &TableName, source: &str) -> Result<Vec<Extracted>, FilterError> {
+        let rule = self.decides(&name.schema, &name.table)?.and_then(|index| self.extractors.get(index));
+        Ok(rule.into_iter().flatten().map(|extractor| extractor.of(name, source)).collect())
+    }
+
     /// Whether any rule may give a source table this name at the target; with an empty table, a place in this schema.
     pub fn leads_to(&self, target: &TableName) -> bool {
         self.rules.iter().any(|(_, tables, rule)| {
@@ -127,6 +144,7 @@ mod tests {
             table_pattern: t.into(),
             target_schema: ts.into(),
             target_table: tt.into(),
+            extract: Vec::new(),
         }
     }
 

@@ -86,6 +86,18 @@ impl TableModel {
         TableModel { name, ..self.clone() }
     }
 
+    /// The table without columns that only the target has, in its keys neither.
+    pub fn without_columns<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> TableModel {
+        let mut model = self.clone();
+        let gone = |name: &str| names.clone().any(|n| same_name(n, name));
+        model.columns.retain(|c| !gone(&c.name));
+        for key in &mut model.keys {
+            key.parts.retain(|p| !p.column.as_deref().is_some_and(gone));
+        }
+        model.keys.retain(|k| !k.parts.is_empty());
+        model
+    }
+
     pub(super) fn table_text(&self) -> String {
         self.name.to_string()
     }

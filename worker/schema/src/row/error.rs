@@ -16,6 +16,16 @@ pub enum WriteError {
     /// A column of the target can't hold every value of the source's.
     #[error("{0}")]
     DoesNotFit(Box<Misfit>),
+    /// A column that a route fills can't be.
+    #[error("column {column} of {table}, which a route fills, can't be: {why}")]
+    Extracted {
+        /// Target table, quoted.
+        table: String,
+        /// The column.
+        column: String,
+        /// Why.
+        why: String,
+    },
     /// An image has another number of columns than the table.
     #[error("a row of {table} has {got} columns, its definition has {expected}")]
     ColumnCount {

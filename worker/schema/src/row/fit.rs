@@ -76,7 +76,7 @@ fn same_kind(from: &ColumnType, to: &ColumnType) -> Result<Fit, String> {
 }
 
 /// Least and greatest value.
-fn bounds(ty: &ColumnType) -> (i128, i128) {
+pub(super) fn bounds(ty: &ColumnType) -> (i128, i128) {
     let bits = match ty.kind {
         TypeKind::TinyInt => 8,
         TypeKind::SmallInt => 16,

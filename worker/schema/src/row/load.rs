@@ -1,8 +1,10 @@
 //! Rows read with SELECT, written with INSERT.
 
 use super::error::WriteError;
+use super::extracted::extend;
 use super::literal::push_selected;
 use super::plan::{ColumnPlan, plans, warnings_count};
+use crate::filter::Extracted;
 use crate::model::{TableModel, TypeKind};
 use crate::name::TableName;
 use crate::quote::quote_identifier;
@@ -17,18 +19,38 @@ pub struct LoadWriter {
     columns: Vec<ColumnPlan>,
     select: String,
     insert: Vec<u8>,
+    /// What each row ends with: the columns that only the target has.
+    rest: Vec<u8>,
 }
 
 impl LoadWriter {
     /// Generated columns are neither read nor written.
     pub fn new(source: &TableModel, target: &TableModel) -> Result<Self, WriteError> {
-        let columns: Vec<ColumnPlan> = plans(source, target)?.into_iter().filter(|p| !p.generated).collect();
-        let select = columns.iter().map(select_expression).collect::<Vec<_>>().join(",");
+        Self::with_extracted(source, target, &[])
+    }
+
+    /// With columns that only the target has.
+    pub fn with_extracted(
+        source: &TableModel,
+        target: &TableModel,
+        extracted: &[Extracted],
+    ) -> Result<Self, WriteError> {
+        let (extended, added) = extend(source, target, extracted)?;
+        let mut columns = plans(&extended, target)?;
+        let mut rest = Vec::new();
+        for (plan, value) in columns.iter().skip(source.columns.len()).zip(&added) {
+            rest.push(b',');
+            value.push(&mut rest, plan)?;
+        }
+        columns.retain(|p| !p.generated);
+        let read = columns.len() - added.len();
+        let select = columns.iter().take(read).map(select_expression).collect::<Vec<_>>().join(",");
         let names: Vec<&[u8]> = columns.iter().map(|p| p.quoted.as_slice()).collect();
         let mut insert = format!("INSERT INTO {} (", target.name.quoted()).into_bytes();
         insert.extend_from_slice(&names.join(&b','));
         insert.extend_from_slice(b") VALUES ");
-        Ok(LoadWriter { target: target.name.clone(), columns, select, insert })
+        columns.truncate(read);
+        Ok(LoadWriter { target: target.name.clone(), columns, select, insert, rest })
     }
 
     /// The select list, such as `` `id`,`f`*1e0 ``; rows must come with exactly these columns.
@@ -85,6 +107,7 @@ impl LoadWriter {
                 Some(text) => push_selected(out, plan, text.as_ref()),
             }
         }
+        out.extend_from_slice(&self.rest);
         out.push(b')');
         Ok(())
     }

@@ -4,6 +4,7 @@ mod absent;
 mod capacity;
 mod equality;
 mod error;
+mod extracted;
 mod fit;
 mod literal;
 mod load;
@@ -18,6 +19,7 @@ mod tokens;
 mod writer;
 
 pub use error::{Misfit, WriteError};
+pub use extracted::extract_misfits;
 pub use fit::Fit;
 pub use load::LoadWriter;
 pub use pieces::{Pieces, RowKind, RowPieces};

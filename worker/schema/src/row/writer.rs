@@ -4,11 +4,13 @@ use dm_binlog::{ColumnSet, Value};
 
 use super::absent::Absent;
 use super::error::WriteError;
+use super::extracted::{Fixed, extend};
 use super::literal::push_value;
 use super::pieces::Pieces;
 use super::plan::{ColumnPlan, plans, warnings_count};
 use super::safe::Safe;
 use super::tokens::{TableTokenReason, TokenMode, Tokens};
+use crate::filter::Extracted;
 use crate::model::TableModel;
 use crate::name::TableName;
 use crate::quote::quote_identifier;
@@ -78,6 +80,8 @@ pub struct RowWriter {
     pub(super) no_warnings: bool,
     tokens: Tokens,
     pub(super) safe: Safe,
+    /// Values of the last columns, which only the target has.
+    pub(super) added: Vec<Fixed>,
 }
 
 impl RowWriter {
@@ -88,6 +92,18 @@ impl RowWriter {
         target: &TableModel,
         options: RowWriterOptions,
     ) -> Result<Self, WriteError> {
+        Self::with_extracted(source, target, options, &[])
+    }
+
+    /// With columns that only the target has. Images have to be [`Self::extended`] by their values.
+    pub fn with_extracted(
+        source: &TableModel,
+        target: &TableModel,
+        options: RowWriterOptions,
+        extracted: &[Extracted],
+    ) -> Result<Self, WriteError> {
+        let (source, added) = extend(source, target, extracted)?;
+        let source = &source;
         let columns = plans(source, target)?;
         let in_source = |i: usize| source.column_index(&target.columns[i].name);
         let identity = target.unique_keys().find_map(|key| {
@@ -111,6 +127,7 @@ impl RowWriter {
             identity,
             index,
             key_columns,
+            added,
         })
     }
 
@@ -145,11 +162,13 @@ impl RowWriter {
     /// Whether images of these columns have what the tokens of every unique key need. Where they have not, the table has
     /// to be ordered as a whole first, see [`Self::use_table_token`].
     pub fn has_key_columns(&self, before: Option<&ColumnSet>, after: Option<&ColumnSet>) -> bool {
+        let logged = self.columns.len() - self.added.len();
+        let has = |image: &ColumnSet, i: usize| i >= logged || image.contains(i);
         // What an UPDATE's after image leaves out, the before image has.
         match (before, after) {
-            (Some(before), _) => before.is_full() || self.tokens.all_columns(|i| before.contains(i)),
+            (Some(before), _) => before.is_full() || self.tokens.all_columns(|i| has(before, i)),
             (None, Some(after)) if !after.is_full() => {
-                self.tokens.all_columns(|i| after.contains(i) || self.columns[i].absent == Absent::Null)
+                self.tokens.all_columns(|i| has(after, i) || self.columns[i].absent == Absent::Null)
             }
             (None, _) => true,
         }

@@ -54,7 +54,8 @@ pub async fn copy(
         progress.begin(index);
         let target = target_model(&mut definitions, &table.target).await?;
         usable(&table.model, &target)?;
-        let writer = LoadWriter::new(&table.model, &target).map_err(|e| unwritable(table, &e))?;
+        let writer = LoadWriter::with_extracted(&table.model, &target, &table.extracted)
+            .map_err(|e| unwritable(table, &e))?;
         for chunk in &table.chunks.chunks {
             let sql = format!(
                 "SELECT {}{} FROM {}{}",
@@ -123,7 +124,7 @@ async fn submit(context: &SubtaskContext, attachment: &Attachment, batch: Batch)
 }
 
 fn unwritable(table: &LoadTable, error: &WriteError) -> Failure {
-    if matches!(error, WriteError::DoesNotFit(_)) {
+    if matches!(error, WriteError::DoesNotFit(_) | WriteError::Extracted { .. }) {
         return crate::unit::sync::unwritable(&table.source, &table.target, error.clone());
     }
     Failure::new(Code::LoadFailed, format!("{} can't be copied", table.source)).cause(error)

@@ -1,6 +1,6 @@
 //! Databases and tables at the target, and whether the source's are still what was copied.
 use dm_proto::error::{Code, Scope};
-use dm_schema::{SqlMode, TableName, ddl};
+use dm_schema::{Extracted, SqlMode, TableName, ddl, extract_misfits};
 use dm_target::{Attachment, DdlClass, DdlObject, DdlStep, without_counter};
 
 use super::{
@@ -8,6 +8,7 @@ use super::{
     plan::{Plan, show_create},
 };
 use crate::{
+    downstream::TargetDefinitions,
     failure::{Failure, Next, from_mysql},
     subtask::SubtaskContext,
     unit::target_failure,
@@ -24,7 +25,7 @@ pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Pl
         let to = TableName::schema_only(name.clone());
         (create, TableName::schema_only(source.clone()), to, object, "CREATE DATABASE ")
     });
-    let tables = plan.tables.iter().map(|t| {
+    let tables = plan.tables.iter().filter(|t| t.extracted.is_empty()).map(|t| {
         let object = DdlObject { schema: t.target.schema.clone(), table: Some(t.target.table.clone()) };
         (&t.create, t.source.clone(), t.target.clone(), object, "CREATE TABLE ")
     });
@@ -57,6 +58,33 @@ pub async fn create(context: &SubtaskContext, attachment: &Attachment, plan: &Pl
         done.push(quoted);
     }
     Ok(())
+}
+
+/// Tables to which a route adds columns are made by a person: their keys usually hold these columns.
+pub async fn has_extracted(context: &SubtaskContext, plan: &Plan) -> Result<(), Failure> {
+    let mut definitions = TargetDefinitions::new(context.subtask.target.clone());
+    for table in plan.tables.iter().filter(|t| !t.extracted.is_empty()) {
+        let Some(there) = definitions.model(&table.target).await? else {
+            return Err(no_extract_target(&table.source, &table.target, &table.extracted));
+        };
+        if let Some(error) = extract_misfits(&table.model, &there, &table.extracted).into_iter().next() {
+            return Err(crate::unit::sync::unwritable(&table.source, &table.target, error));
+        }
+    }
+    Ok(())
+}
+
+/// A table to which a route adds columns is missing.
+pub fn no_extract_target(source: &TableName, target: &TableName, extracted: &[Extracted]) -> Failure {
+    let columns = extracted.iter().map(|e| e.column.as_str()).collect::<Vec<_>>().join(", ");
+    Failure::new(
+        Code::ExtractTarget,
+        format!("{target} does not exist at the target, and a route adds columns to the rows of {source}: {columns}"),
+    )
+    .scope(Scope::Downstream)
+    .workaround(format!(
+        "Please create {target} at the target like {source}, with the columns {columns} in it and usually in its primary key, then execute `resume-task`."
+    ))
 }
 
 /// The same definition under the target's name. Tables it refers to keep their routes' names too.

@@ -20,7 +20,6 @@ use dm_target::{Attachment, LoadState, Resume, StartPoint};
 use mysql_async::{Conn, prelude::Queryable};
 use tracing::{info, warn};
 
-pub use self::dialect::translate;
 use self::{
     copy::Copied,
     deadline::{ANSWER, within},
@@ -28,6 +27,7 @@ use self::{
     progress::Progress,
     snapshot::{Snapshot, SnapshotPosition},
 };
+pub use self::{definitions::no_extract_target, dialect::translate};
 use super::{Unit, UnitEnd, rules::Rules, start_point, target_failure};
 use crate::{
     failure::{Failure, from_mysql},
@@ -106,6 +106,7 @@ impl Load<'_> {
             snapshot.method, place.file, place.pos, place.gtid_set
         ));
         let plan = Plan::make(&mut snapshot.conn, flavor, &rules).await?;
+        definitions::has_extracted(self.context, &plan).await?;
         let note = self.note(&plan, place, before.as_ref()).await?;
         let encoded = serde_json::to_vec(&note).map_err(|e| Failure::internal(e.to_string()))?;
         self.attachment.plan_load(&plan.records(), &encoded).await.map_err(|e| self.target(&e))?;

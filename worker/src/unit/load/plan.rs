@@ -1,7 +1,7 @@
 //! Which tables are loaded, where to, and in which chunks; stored in the target before the first row is read.
 use dm_binlog::Flavor;
 use dm_proto::error::{Code, Scope};
-use dm_schema::{SqlMode, TableDefaults, TableModel, TableName, quote_identifier};
+use dm_schema::{Extracted, SqlMode, TableDefaults, TableModel, TableName, quote_identifier};
 use dm_target::LoadChunk;
 use mysql_async::{Conn, prelude::Queryable};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct LoadTable {
     /// `SHOW CREATE TABLE` as the snapshot's connection gave it.
     pub create: String,
     pub model: TableModel,
+    /// Columns that only the target has.
+    pub extracted: Vec<Extracted>,
     pub rows_estimate: u64,
     pub chunks: ChunkPlan,
 }
@@ -94,6 +96,7 @@ impl Plan {
             }
             let chunks = ChunkPlan::make(conn, flavor, &quoted, &model, row_bytes.unwrap_or(0)).await?;
             plan.tables.push(LoadTable {
+                extracted: rules.extracted(&source)?,
                 source,
                 target,
                 create,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use dm_binlog::{DecodeError, RowsEvent, RowsKind, TableMap};
 use dm_proto::error::Code;
-use dm_schema::{Pieces, RowChange, RowKind, RowPieces, WriteError};
+use dm_schema::{Pieces, RowChange, RowImage, RowKind, RowPieces, WriteError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{reader::damaged, safe_mode::Replay, spool::Passed, tables::Table};
@@ -90,18 +90,23 @@ impl Changes {
         let mut skipped = 0;
         let mut cursor = rows.cursor(&table.hints);
         while let Some(row) = cursor.advance().map_err(|error| decode_failed(table, error))? {
-            let change = match (row.before.as_deref(), row.after.as_deref()) {
-                (Some(before), Some(after)) => RowChange::Update { before, after },
-                (Some(before), None) => RowChange::Delete { before },
-                (None, Some(after)) => RowChange::Insert { after },
-                (None, None) => continue,
-            };
+            let Some(change) = change_of(row.before.as_deref(), row.after.as_deref()) else { continue };
             if table.filter.skips_row(change, &table.source)? {
                 skipped += 1;
                 continue;
             }
             let cascades = table.cascades && rows.flags & NO_FOREIGN_KEY_CHECKS == 0;
-            self.change(change, table, cascades).map_err(|error| failed(table, error))?;
+            let written = if table.writer.adds_columns() {
+                let before = row.before.as_deref().map(|image| table.writer.extended(image));
+                let after = row.after.as_deref().map(|image| table.writer.extended(image));
+                match change_of(before.as_deref(), after.as_deref()) {
+                    Some(change) => self.change(change, table, cascades),
+                    None => continue,
+                }
+            } else {
+                self.change(change, table, cascades)
+            };
+            written.map_err(|error| failed(table, error))?;
         }
         Ok(skipped)
     }
@@ -145,6 +150,18 @@ impl Changes {
         let kind = kind as u64;
         let seed = self.checksum ^ kind.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ count.rotate_left(17);
         self.checksum = xxh3_64_with_seed(&table.table, seed) ^ xxh3_64_with_seed(&table.schema, seed);
+    }
+}
+
+fn change_of<'r, 'v>(
+    before: Option<RowImage<'r, 'v>>,
+    after: Option<RowImage<'r, 'v>>,
+) -> Option<RowChange<'r, 'v>> {
+    match (before, after) {
+        (Some(before), Some(after)) => Some(RowChange::Update { before, after }),
+        (Some(before), None) => Some(RowChange::Delete { before }),
+        (None, Some(after)) => Some(RowChange::Insert { after }),
+        (None, None) => None,
     }
 }
 

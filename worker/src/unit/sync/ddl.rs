@@ -11,6 +11,7 @@ use super::{
     assembler::{Statement, Transaction, short},
     ddl_after::Work,
     ddl_beside::beside,
+    ddl_extract::{made_by_hand, moves_values},
     ddl_filter::skipped,
     ddl_session::session,
     ddl_unknown::unknown,
@@ -157,6 +158,13 @@ pub fn plan(
         }
         if statement.garbled {
             return Err(refuse("it is in a character set that can't be read"));
+        }
+        if let Some(failure) = moves_values(part, tables)? {
+            return Err(failure.context(format!("endLocation: [position: {place}]")));
+        }
+        if made_by_hand(part, tables)? {
+            work.apply(part, statement.sql_mode, &included)?;
+            continue;
         }
         let subject_target = part.subject().map_or(Ok(None), |s| tables.rules.target_of(s))?;
         if let Some(new) = &part.new_name

@@ -53,6 +53,7 @@ impl Pipeline<'_> {
             if skipped(part, original, &self.tables.rules, before)? {
                 continue;
             }
+            self.is_made(part).await?;
             if let Some(other) = other_feeder(part, &mut self.tables).await? {
                 return Err(would_remove(&other, statement, end));
             }

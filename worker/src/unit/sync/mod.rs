@@ -10,6 +10,7 @@ mod changes;
 mod ddl;
 mod ddl_after;
 mod ddl_beside;
+mod ddl_extract;
 mod ddl_filter;
 mod ddl_path;
 mod ddl_session;

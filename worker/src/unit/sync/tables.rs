@@ -7,8 +7,8 @@ use std::{
 use dm_binlog::{ColumnHint, TableMap};
 use dm_proto::error::{Code, Scope};
 use dm_schema::{
-    RowWriter, RowWriterOptions, SqlMode, TableDefaults, TableModel, TableName, TableTokenReason, TypeKind,
-    WriteError, charset::default_collation, create_from_events,
+    RowWriter, RowWriterOptions, TableModel, TableName, TableTokenReason, TypeKind, WriteError,
+    charset::default_collation, create_from_events,
 };
 
 use super::{
@@ -156,6 +156,7 @@ impl Tables {
             ));
         };
         usable(&model, &target_model)?;
+        let extracted = self.rules.extracted(&name)?;
         self.complete_charsets(&mut model, &name, map).await?;
         let compared = self.with_collations(&model, &name).await?;
         let filter = RowFilter::new(&self.rules, &name)
@@ -163,8 +164,9 @@ impl Tables {
             .map_err(|f| f.context(format!("rows of {name} at {}", at.text())))?;
         // Rows of several tables may meet in one: then only the whole row says which is meant.
         let merged = !self.others.is_empty() || name != target;
-        let mut writer = RowWriter::new(&model, &target_model, RowWriterOptions { merged })
-            .map_err(|e| unwritable(&name, &target, e))?;
+        let mut writer =
+            RowWriter::with_extracted(&model, &target_model, RowWriterOptions { merged }, &extracted)
+                .map_err(|e| unwritable(&name, &target, e))?;
         #[cfg(feature = "test-switches")]
         crate::test_switches::break_tokens(&mut writer);
         let joined = self.joined(&target).await?;
@@ -255,7 +257,7 @@ impl Tables {
             let model = stored.model()?;
             match model.verify_against(map) {
                 Ok(()) => {
-                    self.same_names(&model, map, target, at).await?;
+                    self.same_names(&model, map, name, target, at).await?;
                     self.store(stored);
                     return Ok(model);
                 }
@@ -310,6 +312,7 @@ impl Tables {
         &mut self,
         model: &TableModel,
         map: &TableMap,
+        name: &TableName,
         target: &TableName,
         at: &Place,
     ) -> Result<(), Failure> {
@@ -317,6 +320,7 @@ impl Tables {
             return Ok(());
         }
         let Some(other) = self.target_model(target).await? else { return Ok(()) };
+        let other = self.as_at_source(name, other)?;
         let same =
             other.columns.iter().zip(&model.columns).all(|(a, b)| a.is_named(&b.name) && same_members(a, b));
         if same || other.verify_against(map).is_err() {
@@ -422,15 +426,7 @@ impl Tables {
 
     /// The target's table as it is now.
     pub(super) async fn target_model(&mut self, target: &TableName) -> Result<Option<TableModel>, Failure> {
-        let Some(create) = self.target.read(target).await? else { return Ok(None) };
-        let model =
-            TableModel::parse_create(&create, SqlMode::default(), &target.schema, &TableDefaults::default())
-                .map_err(|e| {
-                    Failure::new(Code::DdlUnparseable, format!("the definition of {target} at the target"))
-                        .scope(Scope::Downstream)
-                        .cause(e)
-                })?;
-        Ok(Some(model.renamed(target.clone())))
+        self.target.model(target).await
     }
 
     fn store(&mut self, table: StoredTable) {
@@ -462,10 +458,18 @@ impl Tables {
             ..StoredTable::default()
         };
         let model = stored.model()?;
-        Ok(self
-            .target_model(target)
-            .await?
-            .is_some_and(|there| same_columns(&model, &there) && same_keys(&model, &there)))
+        let Some(there) = self.target_model(target).await? else { return Ok(false) };
+        let there = self.as_at_source(name, there)?;
+        Ok(same_columns(&model, &there) && same_keys(&model, &there))
+    }
+
+    /// The target's table without the columns that a route fills.
+    fn as_at_source(&self, name: &TableName, target: TableModel) -> Result<TableModel, Failure> {
+        let extracted = self.rules.extracted(name)?;
+        match extracted.as_slice() {
+            [] => Ok(target),
+            columns => Ok(target.without_columns(columns.iter().map(|e| e.column.as_str()))),
+        }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &TableName> {
@@ -552,6 +556,7 @@ pub fn unwritable(source: &TableName, target: &TableName, error: WriteError) -> 
             );
             Failure::new(Code::ValueTruncated, message).workaround(remedy)
         }
+        WriteError::Extracted { .. } => Failure::new(Code::ExtractColumn, message),
         _ => Failure::new(Code::ColumnCountMismatch, message),
     };
     failure.cause(error).scope(Scope::Downstream)
