@@ -126,10 +126,10 @@ pub struct StartTask {
 pub struct CheckTask {
     /// The task's configuration file
     pub config_file: String,
-    /// Accepted as in DM; every error is shown
+    /// Most errors that are shown; 0: none, negative: all
     #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
     pub error: i64,
-    /// Accepted as in DM; every warning is shown
+    /// Most warnings that are shown; 0: none, negative: all
     #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
     pub warn: i64,
     /// Where the binlog begins: "2021-01-01 00:00:00"

@@ -8,7 +8,7 @@ use dm_proto::{
 };
 
 use super::{
-    checktext,
+    checktext::{self, Most},
     desk::Desk,
     start_task::{owners, pre_check},
 };
@@ -42,8 +42,15 @@ async fn checked(desk: &Desk, request: &CheckTaskRequest) -> Result<CheckTaskRes
     }
     let owners = owners(desk, &sources).await?;
     let items = pre_check(desk, &request.task, &owners).await?;
-    let verdict = checktext::verdict(&items);
+    let most = Most { errors: request.err_cnt, warnings: request.warn_cnt };
+    let verdict = checktext::verdict(&items, most);
     let mut msg = verdict.text;
+    if verdict.left_out != (0, 0) {
+        let (errors, warnings) = verdict.left_out;
+        msg.push_str(&format!(
+            "\n{errors} more errors and {warnings} more warnings are not shown: `check-task --error -1 --warn -1` shows all"
+        ));
+    }
     for warning in &config.warnings {
         msg.push_str(&format!("\nwarning: {warning}"));
     }

@@ -16,7 +16,7 @@ use tracing::info;
 use super::{
     ADOPT_META,
     check::{self, NotRun},
-    checktext,
+    checktext::{self, Most},
     desk::Desk,
     forward::Call,
     rows::bad,
@@ -92,7 +92,7 @@ async fn start(
     if !is_repetition(desk, &command)? {
         let owners = owners(desk, &asked).await?;
         let items = pre_check(desk, &request.task, &owners).await?;
-        let verdict = checktext::verdict(&items);
+        let verdict = checktext::verdict(&items, Most::default());
         *check_text = verdict.text;
         if !verdict.passed {
             return Ok(Outcome { result: false, rows: Vec::new(), warnings: Vec::new() });
