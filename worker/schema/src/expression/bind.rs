@@ -3,9 +3,10 @@ use crate::model::TableModel;
 use crate::row::RowImage;
 
 use super::error::{ExpressionError, Undecided};
+use super::like::Pattern;
 use super::node::Node;
 use super::number::Exact;
-use super::operand::{Sort, Taken, literal, pair};
+use super::operand::{How, Sort, Taken, literal, pair};
 use super::scalar::Scalar;
 use super::tree::{Is, Kind, Logic, Op, Tree};
 
@@ -106,6 +107,21 @@ impl Binder<'_> {
                 }
                 let part = self.part(tree);
                 truth(negated(*not, Node::In { of: Box::new(node), list: literals, part }))
+            }
+            Kind::Like { not, of, pattern, escape } => {
+                let fail = |what| ExpressionError { at: tree.start, what };
+                let (node, sort) = match (self.node(of)?, &of.kind) {
+                    (found, Kind::Column(_)) => found,
+                    _ => return Self::fail(of, "only a column is compared with a pattern".to_owned()),
+                };
+                if !matches!(sort, Sort::Text { .. } | Sort::Bytes(_)) {
+                    return Self::fail(of, "only a string is compared with a pattern".to_owned());
+                }
+                let (How::Text(collation), _) = literal(&sort, pattern).map_err(fail)? else {
+                    return Self::fail(of, "only a string is compared with a pattern".to_owned());
+                };
+                let pattern = Pattern::new(pattern, *escape, collation).map_err(fail)?;
+                truth(negated(*not, Node::Like { of: Box::new(node), pattern, part: self.part(tree) }))
             }
             Kind::Between { not, of, low, high } => {
                 let (node, sort) = self.of_literals(of, [&**low, &**high].into_iter())?;

@@ -5,6 +5,7 @@
 
 mod bind;
 mod error;
+mod like;
 mod node;
 mod number;
 mod operand;
@@ -23,7 +24,7 @@ use crate::model::TableModel;
 
 /// What an expression may consist of, for messages.
 pub const SUPPORTED_EXPRESSIONS: &str = "columns, numbers, strings, NULL, TRUE, FALSE, = <> != < <= > >= <=>, AND, OR, XOR, NOT, IS [NOT] \
-     NULL/TRUE/FALSE, [NOT] IN (literals), [NOT] BETWEEN literal AND literal, and parentheses; no functions and no arithmetic";
+     NULL/TRUE/FALSE, [NOT] IN (literals), [NOT] BETWEEN literal AND literal, [NOT] LIKE 'pattern' [ESCAPE 'c'], and parentheses; no functions and no arithmetic";
 
 /// A parsed expression; its columns are names.
 #[derive(Debug, Clone, PartialEq)]

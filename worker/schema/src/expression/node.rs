@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use crate::row::RowImage;
 
 use super::error::Undecided;
+use super::like::Pattern;
 use super::operand::{How, Sort};
 use super::scalar::Scalar;
 use super::tree::{Is, Logic, Op};
@@ -28,6 +29,11 @@ pub(super) enum Node {
     In {
         of: Box<Node>,
         list: Vec<(How, Scalar<'static>)>,
+        part: String,
+    },
+    Like {
+        of: Box<Node>,
+        pattern: Pattern,
         part: String,
     },
     Logic(Logic, Box<[Node; 2]>),
@@ -88,6 +94,14 @@ impl Node {
                 }
                 Ok(result)
             }
+            Node::Like { of, pattern, part } => match of.value(row)? {
+                Scalar::Null => Ok(None),
+                Scalar::Bytes(bytes) => {
+                    let found = pattern.matches(&bytes);
+                    found.map(Some).map_err(|why| Undecided { part: part.clone(), why })
+                }
+                _ => Err(Undecided { part: part.clone(), why: "the value is no string" }),
+            },
             Node::Logic(logic, sides) => logic_of(*logic, &sides[0], &sides[1], row),
             Node::Not(of) => Ok(of.truth(row)?.map(|v| !v)),
             Node::Is { what, not, of } => {

@@ -182,7 +182,10 @@ impl Parser<'_, '_> {
         let of = self.operand()?;
         let start = of.start;
         let not = self.c.is_word("NOT")
-            && self.c.peek_at(1).is_some_and(|t| t.is_word("IN") || t.is_word("BETWEEN"))
+            && self
+                .c
+                .peek_at(1)
+                .is_some_and(|t| t.is_word("IN") || t.is_word("BETWEEN") || t.is_word("LIKE"))
             && self.c.eat_word("NOT");
         let of = Box::new(of);
         if self.c.eat_word("IN") {
@@ -196,6 +199,12 @@ impl Parser<'_, '_> {
             self.close()?;
             return Ok(self.tree(Kind::In { not, of, list }, start));
         }
+        if self.c.eat_word("LIKE") {
+            self.count()?;
+            let pattern = self.pattern()?;
+            let escape = if self.c.eat_word("ESCAPE") { self.escape()? } else { '\\' };
+            return Ok(self.tree(Kind::Like { not, of, pattern, escape }, start));
+        }
         if self.c.eat_word("BETWEEN") {
             let low = Box::new(self.operand()?);
             if !self.c.eat_word("AND") {
@@ -205,6 +214,31 @@ impl Parser<'_, '_> {
             return Ok(self.tree(Kind::Between { not, of, low, high }, start));
         }
         Ok(*of)
+    }
+
+    /// A literal string.
+    fn pattern(&mut self) -> Result<String, ExpressionError> {
+        match self.operand()? {
+            Tree { kind: Kind::Text(text), .. } => Ok(text),
+            other => Err(ExpressionError {
+                at: other.start,
+                what: "a pattern is a literal string here".to_owned(),
+            }),
+        }
+    }
+
+    /// One character that is no wildcard itself. (With none the servers do not agree.)
+    fn escape(&mut self) -> Result<char, ExpressionError> {
+        let at = self.c.offset();
+        let text = self.pattern()?;
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) if c.is_ascii() && !matches!(c, '%' | '_') => Ok(c),
+            _ => Err(ExpressionError {
+                at,
+                what: "ESCAPE takes one ASCII character, neither % nor _".to_owned(),
+            }),
+        }
     }
 
     fn close(&mut self) -> Result<(), ExpressionError> {

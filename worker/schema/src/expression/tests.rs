@@ -89,6 +89,29 @@ fn what_is_not_certain_is_not_decided() {
 }
 
 #[test]
+fn patterns_are_compared_character_by_character() {
+    for (text, expected) in [
+        ("s LIKE 'stra_e'", Ok(Some(true))),
+        ("s LIKE 'STRA%'", Ok(Some(true))),
+        ("s LIKE 'STRASSE'", Ok(Some(false))),
+        ("s NOT LIKE '%x%'", Ok(Some(true))),
+        ("s LIKE '%a%e%'", Ok(Some(true))),
+        // Two letters are one under no collation here.
+        ("s LIKE '%ss%'", Ok(Some(false))),
+        ("p LIKE 'ab'", Ok(Some(false))),
+        ("p LIKE 'ab__'", Ok(Some(true))),
+        ("x LIKE 'a'", Ok(Some(false))),
+        ("x LIKE 'A%'", Ok(Some(true))),
+        ("e LIKE 'B'", Ok(Some(false))),
+        ("p LIKE 'a|b%' ESCAPE '|'", Ok(Some(true))),
+        ("p LIKE 'a\\_%'", Ok(Some(false))),
+        ("s LIKE '%ß%'", Ok(Some(true))),
+    ] {
+        assert_eq!(value(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_supported_is_refused_with_its_place() {
     for (text, at, words) in [
         ("i = ", 3, "missing"),
@@ -96,7 +119,13 @@ fn what_is_not_supported_is_refused_with_its_place() {
         ("i + 1 = 2", 2, "`+` is not supported"),
         ("i = 1 i", 6, "`i` is not supported"),
         ("LENGTH(s) > 1", 0, "`LENGTH`"),
-        ("i LIKE '5'", 2, "`LIKE`"),
+        ("i LIKE '5'", 0, "only a string"),
+        ("d LIKE '2024%'", 0, "only a string"),
+        ("s LIKE 'a\\\\'", 0, "escape character at the end"),
+        ("s LIKE p", 7, "literal string"),
+        ("s LIKE 'a' ESCAPE '%'", 18, "ESCAPE takes"),
+        ("s LIKE 'a' ESCAPE ''", 18, "ESCAPE takes"),
+        ("'a' LIKE 'a'", 0, "only a column"),
         ("i = 0x10", 4, "`0x10`"),
         ("i = -u", 4, "`-`"),
         ("i << 1", 2, "`<`"),

@@ -103,6 +103,23 @@ impl Collation {
         }
     }
 
+    /// How bytes are characters.
+    pub fn coding(&self) -> Option<Coding> {
+        self.coding
+    }
+
+    /// Whether two single characters are equal; blanks count.
+    pub fn equal_character(&self, a: &[u8], b: &[u8]) -> Result<bool, &'static str> {
+        if a == b && self.rule != Rule::Unknown {
+            return Ok(true);
+        }
+        match self.rule {
+            // The weights that LIKE compares under a `_cs` collation are not known.
+            Rule::Fold(_, CaseOf::Counts) if a.eq_ignore_ascii_case(b) => Err(EQUALITY),
+            _ => Self { pads: false, ..*self }.equal(a, b),
+        }
+    }
+
     pub fn order(&self, a: &[u8], b: &[u8]) -> Result<Ordering, &'static str> {
         let (a, b) = (self.trimmed(a), self.trimmed(b));
         match self.rule {

@@ -58,6 +58,13 @@ pub(super) enum Kind {
         of: Box<Tree>,
         list: Vec<Tree>,
     },
+    /// `LIKE` with a literal pattern.
+    Like {
+        not: bool,
+        of: Box<Tree>,
+        pattern: String,
+        escape: char,
+    },
     Between {
         not: bool,
         of: Box<Tree>,

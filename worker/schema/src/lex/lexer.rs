@@ -403,7 +403,7 @@ mod tests {
     fn string_values() {
         let value =
             |s: &str| tokenize(s, SqlMode::default()).unwrap()[0].string_value().unwrap().into_owned();
-        assert_eq!(value("'a''b\\n\\'\\%'"), "a'b\n'%");
+        assert_eq!(value("'a''b\\n\\'\\%'"), "a'b\n'\\%");
         assert_eq!(value("N'x'"), "x");
         assert_eq!(value("\"a\"\"b\""), "a\"b");
     }

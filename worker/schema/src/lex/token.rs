@@ -93,6 +93,8 @@ impl<'a> Token<'a> {
                     Some('t') => out.push('\t'),
                     Some('b') => out.push('\u{8}'),
                     Some('Z') => out.push('\u{1a}'),
+                    // The servers leave these to LIKE, everywhere.
+                    Some(c @ ('%' | '_')) => out.extend(['\\', c]),
                     Some(other) => out.push(other),
                     None => {}
                 }

@@ -6,7 +6,7 @@ use dm_tests::{Database, DatabaseOptions, Flavor};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Row, Value as Sql};
 
-use super::expression_corpus::{COLUMNS, MORE};
+use super::expression_corpus::{COLUMNS, MORE, PATTERNS};
 
 const OPERATORS: [&str; 8] = ["=", "<>", "!=", "<", "<=", ">", ">=", "<=>"];
 /// Of 1000 answers, at most so many may be "undecided"; fewer are measured.
@@ -21,6 +21,19 @@ fn all() -> Vec<String> {
                 all.push(format!("{name} {op} {literal}"));
             }
             all.push(format!("{literal} {} {name}", OPERATORS[(n + 4) % 8]));
+        }
+        // (Of other types it is refused.)
+        let strings = column.literals.iter().all(|l| l.starts_with('\'') || *l == "NULL");
+        let moment = ["da", "dt", "d3", "ti"].contains(&name);
+        for (n, pattern) in PATTERNS.iter().enumerate().filter(|_| strings && !moment) {
+            // Characters above ASCII are compared with utf8mb4 and bytes only.
+            if ["l1", "lb", "bi"].contains(&name) && !pattern.is_ascii() {
+                continue;
+            }
+            all.push(format!("{name} LIKE {pattern}"));
+            if n % 3 == 0 {
+                all.push(format!("{name} NOT LIKE {pattern}"));
+            }
         }
         let texts = column.literals.iter().filter(|l| l.starts_with('\'')).copied();
         let numbers = column.literals.iter().filter(|l| !l.starts_with('\'')).copied();
