@@ -127,10 +127,10 @@ pub struct CheckTask {
     /// The task's configuration file
     pub config_file: String,
     /// Most errors that are shown; 0: none, negative: all
-    #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
+    #[arg(short, long, default_value_t = 10, value_name = "COUNT", allow_negative_numbers = true)]
     pub error: i64,
     /// Most warnings that are shown; 0: none, negative: all
-    #[arg(short, long, default_value_t = 10, value_name = "COUNT")]
+    #[arg(short, long, default_value_t = 10, value_name = "COUNT", allow_negative_numbers = true)]
     pub warn: i64,
     /// Where the binlog begins: "2021-01-01 00:00:00"
     #[arg(long, default_value = "", hide_default_value = true)]

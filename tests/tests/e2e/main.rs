@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod check_task;
 mod operators;
 mod rejoin;
 mod spine;
