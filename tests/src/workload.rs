@@ -271,5 +271,6 @@ fn transaction(random: &mut StdRng, options: &WorkloadOptions, writer: u32, seri
         2 => format!("UPDATE {s}.heap SET b='é' WHERE a={key} LIMIT 1;"),
         _ => format!("DELETE FROM {s}.heap WHERE a={key} LIMIT 2;"),
     };
-    sql + "COMMIT"
+    // A transaction of its own whose repetition no key would refuse.
+    sql + &format!("COMMIT; INSERT INTO {s}.heap VALUES ({key}, 'alone', NULL)")
 }
