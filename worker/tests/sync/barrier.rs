@@ -1,5 +1,4 @@
 //! A slow DDL holds up the rows of its own table and no others.
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dm_proto::worker::{ErrorOperator, MetaStage, OperatorKind, Stage};
@@ -331,7 +330,8 @@ async fn rows_that_overtake_their_tables_ddl_are_noticed() -> Result<()> {
     scene.start_worker()?;
     let leader = scene.sync(2, 2, MetaStage::MetaCreated).await?;
     scene.source.run(&["ALTER TABLE shop.a DROP COLUMN v", "INSERT INTO shop.a VALUES (2)"]).await?;
-    let failed = leader.until("an error", Duration::from_secs(30), |s| !s.errors.is_empty()).await?;
+    let failed =
+        leader.until("an error", std::time::Duration::from_secs(30), |s| !s.errors.is_empty()).await?;
     assert_eq!(failed.errors[0].code, 36027, "{failed:?}");
     holder.query_drop("UNLOCK TABLES").await?;
     Ok(())
