@@ -30,7 +30,7 @@ pub struct Origin {
     pub way: Proxy,
 }
 
-/// Two sources (MariaDB and MySQL), one target (MariaDB), three masters and three workers, with a proxy in each way that can
+/// Two sources (MariaDB and MySQL; the second one's ledger has no unique key), one target (MariaDB), three masters and three workers, with a proxy in each way that can
 /// break. The masters talk to each other directly.
 pub struct House {
     // First: it goes before the databases that it talks to.
@@ -113,6 +113,7 @@ impl House {
                 seed,
                 // Rare enough that the others keep all lanes busy side by side.
                 heap_in: 10,
+                keyless: seed % 2 == 0,
             };
             writers.push(Workload::start(origin.database.opts(), options).await?);
             probes.push(Probe::start(origin.database.opts(), self.target.opts(), &origin.schema).await?);

@@ -158,6 +158,7 @@ impl Scene {
             seed: self.written.0,
             // Rare enough that the other transactions keep all lanes busy side by side.
             heap_in: 20,
+            ..WorkloadOptions::default()
         };
         self.load = Some(Workload::start(self.rig.source.opts(), options).await?);
         self.writing_since = Instant::now();
