@@ -51,6 +51,7 @@ mod start_time;
 mod stats;
 mod stored_tables;
 mod tables;
+mod tables_model;
 mod text;
 mod token_modes;
 mod transaction;

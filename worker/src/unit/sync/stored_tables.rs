@@ -127,6 +127,11 @@ impl StoredTables {
 }
 
 impl StoredTable {
+    /// A table as this text creates it, wherever that was read.
+    pub fn of(name: &TableName, create: String) -> Self {
+        Self { schema: name.schema.clone(), table: name.table.clone(), create, ..Self::default() }
+    }
+
     pub fn name(&self) -> TableName {
         TableName::new(&self.schema, &self.table)
     }
