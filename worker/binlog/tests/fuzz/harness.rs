@@ -1,6 +1,6 @@
 //! Runs a case over seeds, for a time.
 //!
-//! `RAFT_DM_FUZZ_SECONDS` sets the time for each target (3 by default). A seed that fails prints the line that repeats
+//! `RAFT_DM_FUZZ_SECONDS` sets the time for each target (8 by default, a minute for all). A seed that fails prints the line that repeats
 //! it; where the whole process ends instead, the last line printed names a range, and `RAFT_DM_FUZZ_SEED` takes ranges
 //! too (`2000..3000`) and then prints every seed before it runs.
 
@@ -24,7 +24,7 @@ const STEP: u64 = 1000;
 /// more than `bound` bytes at once.
 pub fn fuzz(package: &str, target: &str, bound: usize, mut case: impl FnMut(&mut StdRng)) {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let seconds = std::env::var("RAFT_DM_FUZZ_SECONDS").ok().map_or(3, |s| s.parse().unwrap());
+    let seconds = std::env::var("RAFT_DM_FUZZ_SECONDS").ok().map_or(8, |s| s.parse().unwrap());
     let end = Instant::now() + Duration::from_secs(seconds);
     let (seeds, told) = match std::env::var("RAFT_DM_FUZZ_SEED") {
         Ok(text) => (range(&text), true),
