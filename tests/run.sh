@@ -85,18 +85,33 @@ if [ -n "$test" ]; then
     mkdir "$DM_BIN_DIR"
     ln "$CARGO_TARGET_DIR"/debug/{dm-master,dm-worker,dmctl,dm-chaos} "$DM_BIN_DIR"
     end
-    begin 'tests'
-    if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked "${packages[@]}" "${features[@]+"${features[@]}"}" --no-fail-fast --no-tests=warn \
-            --test-threads "$jobs" "${filters[@]+"${filters[@]}"}"
-    else
-        # A filter of `cargo test` is one word: several are several runs.
-        for filter in "${filters[@]+"${filters[@]}"}" ''; do
-            [ -n "$filter" ] || [ ${#filters[@]} -eq 0 ] || continue
-            cargo test --locked "${packages[@]}" "${features[@]+"${features[@]}"}" --all-targets --no-fail-fast -- \
-                --test-threads "$jobs" ${filter:+"$filter"}
-        done
-    fi
-    end
+    # The simulation is built with seams that nothing else is tested with: by itself.
+    run_tests() {
+        if cargo nextest --version >/dev/null 2>&1; then
+            cargo nextest run --locked "$@" --no-fail-fast --no-tests=warn --test-threads "$jobs" \
+                "${filters[@]+"${filters[@]}"}"
+        else
+            # A filter of `cargo test` is one word: several are several runs.
+            for filter in "${filters[@]+"${filters[@]}"}" ''; do
+                [ -n "$filter" ] || [ ${#filters[@]} -eq 0 ] || continue
+                cargo test --locked "$@" --all-targets --no-fail-fast -- --test-threads "$jobs" ${filter:+"$filter"}
+            done
+        fi
+    }
+    case "${packages[*]}" in
+        --workspace)
+            begin 'tests'
+            run_tests --workspace --exclude dm-sim "${features[@]+"${features[@]}"}"
+            end
+            begin 'simulation'
+            run_tests -p dm-sim
+            end
+            ;;
+        *)
+            begin 'tests'
+            run_tests "${packages[@]}" "${features[@]+"${features[@]}"}"
+            end
+            ;;
+    esac
 fi
 green=1

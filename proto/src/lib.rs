@@ -36,6 +36,7 @@ pub use generated::raftdm::worker::v1 as worker;
 
 pub mod config;
 pub mod error;
+pub mod net;
 
 /// All wire files as an encoded `FileDescriptorSet`, for printing messages by reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -28,11 +28,30 @@ impl Machine for ClusterMachine {
     }
 
     fn snapshot(&self) -> Vec<u8> {
+        #[cfg(feature = "simulation")]
+        if simulation::BROKEN.load(std::sync::atomic::Ordering::Relaxed) {
+            let mut state = self.state.clone();
+            state.epoch_counter = 0;
+            return dm_state::encode(&state);
+        }
         dm_state::encode(&self.state)
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), RestoreError> {
         self.state = dm_state::decode(snapshot).map_err(|e| RestoreError::new(e.to_string()))?;
         Ok(())
+    }
+}
+
+/// Switches of simulations.
+#[cfg(feature = "simulation")]
+pub mod simulation {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) static BROKEN: AtomicBool = AtomicBool::new(false);
+
+    /// Breaks a promise, to prove that the simulation notices: a snapshot lacks a field.
+    pub fn lose_a_field() {
+        BROKEN.store(true, Ordering::Relaxed);
     }
 }

@@ -108,6 +108,24 @@ impl Server {
             settings.consensus.join = peers_of(&settings.consensus.join).await;
         }
         let consensus = Consensus::start(settings.consensus.clone(), ClusterMachine::default()).await?;
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                warn!(%error, "a connection keeps its delay");
+            }
+        });
+        Self::start_on(settings, consensus, listener)
+    }
+
+    /// Everything else, on a member that runs and a port that is open.
+    pub fn start_on<L>(
+        settings: Settings,
+        consensus: Consensus<ClusterMachine>,
+        listener: L,
+    ) -> Result<Self, ServerError>
+    where
+        L: axum::serve::Listener,
+        L::Addr: std::fmt::Debug,
+    {
         let node = Arc::new(Node {
             settings,
             consensus,
@@ -120,11 +138,6 @@ impl Server {
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(usize::MAX);
         let app = http::routes(node.clone()).merge(tonic::service::Routes::new(grpc).into_axum_router());
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                warn!(%error, "a connection keeps its delay");
-            }
-        });
         let closing = close_port.clone().cancelled_owned();
         let port =
             tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(closing).await });

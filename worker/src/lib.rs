@@ -6,6 +6,8 @@ pub mod failure;
 pub mod metrics;
 pub mod runtime;
 pub mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod source;
 pub mod subtask;
 #[cfg(feature = "test-switches")]

@@ -101,6 +101,7 @@ fn parse(names: &str) -> anyhow::Result<Broken> {
             "no_ddl_kill" => &mut broken.no_ddl_kill,
             "no_ddl_wait" => &mut broken.no_ddl_wait,
             "ddl_overtakes" => &mut broken.ddl_overtakes,
+            "position_first" => &mut broken.position_first,
             "ddl_missing" => &mut broken.ddl_missing,
             other => bail!("RAFT_DM_BROKEN names an unknown switch: {other}"),
         };

@@ -14,7 +14,13 @@ fn a_plain_worker_has_no_switches() -> Result<()> {
     let tree = String::from_utf8(output.stdout)?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     ensure!(tree.contains("dm-target v"), "no dm-target in the tree:\n{tree}");
-    for switch in ["feature \"broken\"", "feature \"failpoints\"", "feature \"test-switches\""] {
+    let switches = [
+        "feature \"broken\"",
+        "feature \"failpoints\"",
+        "feature \"test-switches\"",
+        "feature \"simulation\"",
+    ];
+    for switch in switches {
         ensure!(!tree.contains(switch), "a plain build has {switch}");
     }
     Ok(())

@@ -44,6 +44,9 @@ pub struct ConsensusConfig {
     pub max_command: usize,
     /// Bound of all proposals in flight in bytes; more have to wait.
     pub max_in_flight: usize,
+    /// The log of a simulation, in place of the one in the data directory.
+    #[cfg(feature = "simulation")]
+    pub memory_log: Option<crate::MemoryLog>,
 }
 
 impl ConsensusConfig {
@@ -68,6 +71,8 @@ impl ConsensusConfig {
             log_keep: 1000,
             max_command: 1 << 20,
             max_in_flight: 32 << 20,
+            #[cfg(feature = "simulation")]
+            memory_log: None,
         }
     }
 

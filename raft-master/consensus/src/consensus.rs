@@ -1,6 +1,7 @@
 //! One running member of the group.
 use std::{
     future::Future,
+    io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures::Stream;
 use openraft::{
     Config, Instant, Raft, ReadPolicy, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
@@ -15,23 +17,25 @@ use openraft::{
     raft::ClientWriteResponse,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::{Connected, TcpIncoming};
 
 use crate::{
     ConsensusConfig, FatalError, Leadership, Machine, Member, ProposeError, ReadError, StartError,
     bootstrap::{self, Bootstrap},
+    disk,
     fatal::Fatality,
     identity::Identity,
     leadership,
     network::{self, Channels, NetworkFactory, PeerService},
     snapshot::SnapshotFolder,
-    stamp::DataDir,
     state::AppliedState,
-    store::{LogStore, Watchdog},
+    store::{Log, Watchdog},
     types::{Command, TypeConfig},
 };
 
@@ -62,7 +66,7 @@ pub(crate) struct Inner<M: Machine> {
     pub(crate) raft: Raft<TypeConfig, AppliedState<M>>,
     state: AppliedState<M>,
     pub(crate) identity: Arc<Identity>,
-    store: LogStore,
+    store: Log,
     leadership: watch::Receiver<Leadership>,
     fatality: Fatality,
     /// Bytes of proposals that may still go in flight.
@@ -96,12 +100,26 @@ impl<M: Machine> Consensus<M> {
         let listener = TcpListener::bind(&config.peer_listen)
             .await
             .map_err(|error| StartError::io(format!("listening on {}", config.peer_listen), error))?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Self::start_on(config, machine, incoming).await
+    }
+
+    /// The same with the connections of other members as given.
+    pub async fn start_on<I>(
+        config: ConsensusConfig,
+        machine: M,
+        incoming: impl Stream<Item = io::Result<I>> + Send + 'static,
+    ) -> Result<Self, StartError>
+    where
+        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let config = config.validated()?;
         let fatality = Fatality::new();
         let opening = {
             let (config, fatality) = (config.clone(), fatality.clone());
             move || open(&config, machine, fatality)
         };
-        let opened = tokio::task::spawn_blocking(opening).await;
+        let opened = disk::blocking(opening).await;
         let (identity, store, state) = opened.map_err(|error| StartError::Engine(error.to_string()))??;
 
         let channels = Arc::new(Channels::default());
@@ -118,9 +136,14 @@ impl<M: Machine> Consensus<M> {
             Some(FatalError::Incompatible(text)) => StartError::Refused(text),
             _ => StartError::Engine(error.to_string()),
         })?;
-        let watchdog =
-            Watchdog::start(store.watches(), config.append_bound, fatality.clone(), config.last_resort)
-                .map_err(|error| StartError::io("starting the watchdog", error))?;
+        // Nothing to watch: only a simulated disk.
+        let watchdog = match store.watches() {
+            watches if watches.is_empty() => None,
+            watches => Some(
+                Watchdog::start(watches, config.append_bound, fatality.clone(), config.last_resort)
+                    .map_err(|error| StartError::io("starting the watchdog", error))?,
+            ),
+        };
 
         let stop = CancellationToken::new();
         let (leadership_task, leadership) = leadership::follow(
@@ -135,7 +158,7 @@ impl<M: Machine> Consensus<M> {
         let serving = {
             let (stop, fatality) = (stop.clone(), fatality.clone());
             async move {
-                if let Err(error) = network::serve(listener, service, stop).await {
+                if let Err(error) = network::serve(incoming, service, stop).await {
                     fatality.raise(FatalError::Engine(format!("the peer service ended: {error}")));
                 }
             }
@@ -187,7 +210,7 @@ impl<M: Machine> Consensus<M> {
             stop,
             stopped: AtomicBool::new(false),
             tasks: Mutex::new(tasks),
-            watchdog: Mutex::new(Some(watchdog)),
+            watchdog: Mutex::new(watchdog),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -350,7 +373,7 @@ impl<M: Machine> Consensus<M> {
             }
         }
         let this = inner.clone();
-        let closing = tokio::task::spawn_blocking(move || {
+        let closing = disk::blocking(move || {
             this.store.close();
             drop(this.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take());
             this.identity.release();
@@ -377,15 +400,21 @@ impl<M: Machine> Consensus<M> {
     }
 }
 
-type Opened<M> = (Arc<Identity>, LogStore, AppliedState<M>);
+type Opened<M> = (Arc<Identity>, Log, AppliedState<M>);
 
 fn open<M: Machine>(
     config: &ConsensusConfig,
     machine: M,
     fatality: Fatality,
 ) -> Result<Opened<M>, StartError> {
-    let dir = DataDir::open(&config.data_dir, &config.name)?;
-    let store = LogStore::open(&dir, fatality.clone())?;
+    #[cfg(not(feature = "simulation"))]
+    let (dir, store) = {
+        let dir = crate::stamp::DataDir::open(&config.data_dir, &config.name)?;
+        let store = Log::open(&dir, fatality.clone())?;
+        (dir, store)
+    };
+    #[cfg(feature = "simulation")]
+    let (dir, store) = Log::open(config, &fatality)?;
     let cluster = watch::channel(dir.stamp().cluster_id.clone()).0;
     let folder = SnapshotFolder::new(dir.path().join("snapshots"));
     let purged = store.ends().1;

@@ -9,6 +9,16 @@ use std::{
 /// Access for the owner alone: log and snapshots hold the passwords of sources and targets.
 const PRIVATE: u32 = 0o700;
 
+/// Runs work that waits for the disk on a thread where that is allowed.
+pub async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> io::Result<R> {
+    // A simulation has one thread, and files that answer at once.
+    #[cfg(feature = "simulation")]
+    if dm_proto::net::simulation::active() {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
+
 /// Makes a folder that is closed to others, unless it is there already.
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     if let Some(parent) = dir.parent() {

@@ -5,7 +5,7 @@ use dm_proto::peer as pb;
 use tokio::sync::watch;
 use tonic::Status;
 
-use crate::{FatalError, fatal::Fatality, stamp::DataDir, store::LogStore, types::PeerNode};
+use crate::{FatalError, disk, fatal::Fatality, stamp::DataDir, store::Log, types::PeerNode};
 
 /// Shared by everything that talks to other members.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Identity {
     pub digest: Vec<u8>,
     cluster: watch::Sender<Option<String>>,
     dir: Mutex<DataDir>,
-    store: LogStore,
+    store: Log,
     fatality: Fatality,
 }
 
@@ -28,7 +28,7 @@ impl Identity {
         node: PeerNode,
         initial_cluster: &[(String, String)],
         cluster: watch::Sender<Option<String>>,
-        store: LogStore,
+        store: Log,
         fatality: Fatality,
     ) -> Arc<Self> {
         let node_id = dir.stamp().node_id;
@@ -65,7 +65,7 @@ impl Identity {
     /// Records durably that this member has been a voter.
     pub async fn mark_joined(self: &Arc<Self>) -> std::io::Result<()> {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.dir().mark_joined()).await.map_err(std::io::Error::other)?
+        disk::blocking(move || this.dir().mark_joined()).await?
     }
 
     /// Records durably that this member belongs to a cluster, unless it belongs to one already. Returns the
@@ -83,7 +83,7 @@ impl Identity {
             this.cluster.send_replace(Some(wanted.clone()));
             Ok(wanted)
         };
-        let adopted = tokio::task::spawn_blocking(adopt).await.map_err(std::io::Error::other)?;
+        let adopted = disk::blocking(adopt).await?;
         if let Err(error) = &adopted {
             self.fatality.raise(FatalError::Storage(format!("recording the cluster id: {error}")));
         }

@@ -29,6 +29,8 @@ pub use consensus::{Consensus, Proposed};
 pub use error::{EXIT_FATAL, EXIT_REFUSED, FatalError, MembershipError, ProposeError, ReadError, StartError};
 pub use machine::{Incompatible, Machine, RestoreError};
 pub use member::{Leadership, Member};
+#[cfg(feature = "simulation")]
+pub use store::MemoryLog;
 
 /// The parts behind [`Consensus`], for this crate's own tests only.
 #[doc(hidden)]

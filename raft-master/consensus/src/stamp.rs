@@ -48,6 +48,15 @@ pub struct DataDir {
 impl DataDir {
     /// Locks the directory, makes it when it is new, and checks whose it is.
     pub fn open(path: &Path, name: &str) -> Result<Self, StartError> {
+        Self::open_with(path, name, crate::store::create)
+    }
+
+    /// The same with another kind of log, which `make_log` makes.
+    pub fn open_with(
+        path: &Path,
+        name: &str,
+        make_log: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Self, StartError> {
         let io = |what: &str| {
             let what = format!("{what} {}", path.display());
             move |error: io::Error| StartError::io(what, error)
@@ -82,7 +91,7 @@ impl DataDir {
         };
         let stamp = match stamp {
             Some(stamp) => stamp,
-            None => Self::create(path, name).map_err(io("making the data directory"))?,
+            None => Self::create(path, name, make_log).map_err(io("making the data directory"))?,
         };
         if stamp.name != name {
             return Err(refused(format!("the data belongs to member `{}`, not `{name}`,", stamp.name)));
@@ -98,7 +107,7 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), stamp, lock: Some(lock) })
     }
 
-    fn create(path: &Path, name: &str) -> io::Result<Stamp> {
+    fn create(path: &Path, name: &str, make_log: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<Stamp> {
         // 48 bits: unique enough for a handful of members, and exact in every JSON reader.
         let node_id = rand::random_range(1..1_u64 << 48);
         let mut stamp = Stamp {
@@ -122,7 +131,7 @@ impl DataDir {
         }
         fs::create_dir(path.join("snapshots"))?;
         Sentinel::create(&path.join("sentinel"), node_id)?;
-        crate::store::create(&path.join("log"))?;
+        make_log(&path.join("log"))?;
         disk::sync_dir(path)?;
         stamp.ready = true;
         write_stamp(path, &stamp)?;

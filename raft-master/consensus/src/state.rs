@@ -12,7 +12,7 @@ use openraft::{
 use tokio::sync::watch;
 
 use crate::{
-    FatalError, Machine, StartError,
+    FatalError, Machine, StartError, disk,
     fatal::Fatality,
     snapshot::SnapshotFolder,
     stamp::REMEDY,
@@ -154,7 +154,7 @@ impl<M: Machine> AppliedState<M> {
             let _one_at_a_time = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
             work(&shared.folder)
         };
-        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+        disk::blocking(work).await?
     }
 
     async fn store(&self, meta: SnapshotMeta, data: SnapshotData) -> io::Result<()> {

@@ -258,8 +258,8 @@ impl Forwarder {
             .http2_keep_alive_interval(Duration::from_millis(500))
             .keep_alive_timeout(Duration::from_secs(1))
             // A master that froze while nothing was asked is found out before the next call, not by it.
-            .keep_alive_while_idle(true)
-            .connect_lazy();
+            .keep_alive_while_idle(true);
+        let channel = dm_proto::net::connect_lazy(channel);
         channels.insert(leader.client_addr.clone(), channel.clone());
         Ok(channel)
     }

@@ -29,7 +29,7 @@ pub async fn dial(address: &str, deadline: Duration) -> Result<Channel, DialErro
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(true);
-    match tokio::time::timeout(deadline, endpoint.connect()).await {
+    match tokio::time::timeout(deadline, dm_proto::net::connect(endpoint)).await {
         Err(_) => Err(unreachable(format!("no answer within {} ms", deadline.as_millis()))),
         Ok(Ok(channel)) => Ok(channel),
         Ok(Err(error)) if is_refused(&error) => Err(DialError::Refused(address.to_owned())),

@@ -33,6 +33,20 @@ pub async fn run(settings: WorkerConfig, stop: CancellationToken) -> anyhow::Res
         .and_then(|mut found| found.next())
         .with_context(|| format!("worker-addr {listen:?} can't be resolved"))?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    run_on(settings, authority, listener, stop).await
+}
+
+/// The same on a port that is open and with what was obeyed before.
+pub async fn run_on<L>(
+    settings: WorkerConfig,
+    authority: AuthorityStore,
+    listener: L,
+    stop: CancellationToken,
+) -> anyhow::Result<()>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
     let metrics = Metrics::new(&settings.name)?;
     let process = Arc::new(Process::new(settings, authority, metrics));
     info!(

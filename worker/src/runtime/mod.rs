@@ -10,7 +10,7 @@ mod process;
 mod registration;
 mod signals;
 
-pub use app::{LAST_RESORT, run};
+pub use app::{LAST_RESORT, run, run_on};
 pub use args::Args;
 pub use authority::{AuthorityStore, Refused};
 pub use board::Board;

@@ -81,7 +81,7 @@ async fn register_at(process: &Process, address: &str) -> Result<(), Attempt> {
     let failed = |e: &dyn std::fmt::Display| Attempt::Failed(e.to_string());
     let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let endpoint = Endpoint::from_shared(uri).map_err(|e| failed(&e))?.connect_timeout(ATTEMPT_DEADLINE);
-    let channel = endpoint.connect().await.map_err(|e| failed(&e))?;
+    let channel = dm_proto::net::connect(endpoint).await.map_err(|e| failed(&e))?;
     let mut request = Request::new(RegisterWorkerRequest {
         name: process.settings.name.clone(),
         address: process.settings.advertise_addr.clone(),

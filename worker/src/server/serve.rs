@@ -1,8 +1,8 @@
 //! Accepts connections until the process ends.
 use std::{sync::Arc, time::Duration};
 
+use axum::serve::Listener;
 use dm_proto::worker::worker_session_server::WorkerSessionServer;
-use tokio::net::TcpListener;
 use tonic::service::Routes;
 
 use super::{http, session::SessionService};
@@ -12,7 +12,11 @@ use crate::runtime::Process;
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// Serves both protocols on the listener; ends when `process.closed` is cancelled.
-pub async fn serve(process: Arc<Process>, listener: TcpListener) -> std::io::Result<()> {
+pub async fn serve<L>(process: Arc<Process>, listener: L) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
     let closed = process.closed.clone();
     let service = WorkerSessionServer::new(SessionService::new(Arc::clone(&process)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);

@@ -95,10 +95,7 @@ impl Attempt {
             return Err(Failure::new(Code::StartTimeInvalid, message)
                 .workaround("Please set `task-mode: incremental`, or start without `--start-time`."));
         }
-        let mut conn = upstream::connect(&source).await?;
-        let identity = SourceIdentity::read(&mut conn).await?;
-        // Read-only connection: how it is closed changes nothing.
-        let _ = conn.disconnect().await;
+        let identity = self.identity(&source).await?;
         Ok(SubtaskContext {
             process: Arc::clone(&self.process),
             cluster_id: self.process.cluster_id(),
@@ -113,6 +110,18 @@ impl Attempt {
             wish: self.wish.clone(),
             drain: self.drain.clone(),
         })
+    }
+
+    async fn identity(&self, source: &SourceConfig) -> Result<SourceIdentity, Failure> {
+        #[cfg(feature = "simulation")]
+        if let Some(simulated) = crate::simulation::upstream() {
+            return Ok((simulated.identity)(&self.source_id));
+        }
+        let mut conn = upstream::connect(source).await?;
+        let identity = SourceIdentity::read(&mut conn).await?;
+        // Read-only connection: how it is closed changes nothing.
+        let _ = conn.disconnect().await;
+        Ok(identity)
     }
 
     /// Nothing is written to the target before the leader has committed that it will be; a missing row afterwards
@@ -159,7 +168,7 @@ impl Attempt {
             return Ok(None);
         }
         if resume.checkpoint.is_some() || context.subtask.task_mode == TaskMode::Incremental {
-            return Ok(Some((Box::new(SyncUnit), attachment, resume)));
+            return Ok(Some((sync_unit(), attachment, resume)));
         }
         // DM has loaded it and has synced it up to here.
         if DmTables::read(context, true).await?.checkpoint.is_some() {
@@ -219,6 +228,14 @@ impl Attempt {
     fn target_error(&self, error: &TargetError) -> Failure {
         target_failure(&self.process, &self.task, &self.source_id, error)
     }
+}
+
+fn sync_unit() -> Box<dyn Unit> {
+    #[cfg(feature = "simulation")]
+    if let Some(simulated) = crate::simulation::upstream() {
+        return (simulated.unit)();
+    }
+    Box::new(SyncUnit)
 }
 
 /// This source's part of a task file, with all rules resolved.

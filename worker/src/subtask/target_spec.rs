@@ -48,5 +48,7 @@ pub fn target_spec(context: &SubtaskContext, adopt: bool) -> TargetSpec {
     {
         spec.broken = crate::test_switches::broken();
     }
+    #[cfg(feature = "simulation")]
+    dm_target::simulation::adjust(&mut spec);
     spec
 }

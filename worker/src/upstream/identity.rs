@@ -27,12 +27,17 @@ impl SourceIdentity {
             .query(VARIABLES)
             .await
             .map_err(|e| from_mysql(&e, Scope::Upstream, "fail to read the variables of the source"))?;
+        Ok(Self::of(rows))
+    }
+
+    /// From variables and their values.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let variables: BTreeMap<String, String> =
-            rows.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+            variables.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
         let version = variables.get("version").cloned().unwrap_or_default();
         let flavor = if version.to_lowercase().contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql };
         let server_id = variables.get("server_id").and_then(|v| v.parse().ok()).unwrap_or(0);
-        Ok(Self { flavor, version, server_id, variables })
+        Self { flavor, version, server_id, variables }
     }
 
     /// Value of a variable, empty when the server has no such variable.

@@ -17,6 +17,8 @@ pub struct Broken {
     pub no_ddl_wait: bool,
     /// A DDL beside rows doesn't wait for those of its own tables, nor they for it.
     pub ddl_overtakes: bool,
+    /// A batch's transactions join the set in a packet of its own, before the rows.
+    pub position_first: bool,
     /// A DDL's transaction doesn't join the set.
     pub ddl_missing: bool,
 }

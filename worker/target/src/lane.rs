@@ -77,13 +77,18 @@ impl Lane {
         }
         let (low, done) = self.record(shared, &work.batch).await?;
         let done_text = done.text();
-        let swap = Swap {
+        let mut swap = Swap {
             lane: i32::try_from(self.index).unwrap_or(i32::MAX),
             attempt: shared.attempt,
             seq: self.seq,
             low: if shared.spec.breaks_done() { "" } else { &low },
             done: if shared.spec.breaks_done() { "" } else { &done_text },
         };
+        if shared.spec.breaks_position() {
+            shared.send(&mut self.link, &Packet::begin(&shared.spec, &shared.names, swap).commit()).await?;
+            self.seq += 1;
+            swap.seq = self.seq;
+        }
         let mut packet = Packet::begin(&shared.spec, &shared.names, swap);
         packet.rows(&work.batch, shared.spec.foreign_key_checks);
         if let Some(mark) = &work.batch.chunk {

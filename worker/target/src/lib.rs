@@ -33,6 +33,8 @@ mod resume;
 mod rows;
 mod session;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod spec;
 mod spine;
 mod start;

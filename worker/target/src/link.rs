@@ -28,14 +28,29 @@ pub(crate) struct PacketError {
 /// One connection; after an error (other than deadlock and lock wait) or a wait that was given up it refuses any
 /// further use, so that nothing half done is ever continued.
 pub(crate) struct Link {
-    conn: Option<Conn>,
+    conn: Option<Wire>,
     pub(crate) name: String,
+}
+
+/// What carries it.
+enum Wire {
+    Server(Conn),
+    #[cfg(feature = "simulation")]
+    Simulated(Box<dyn crate::simulation::Session>),
 }
 
 impl Link {
     /// Connects and sets up the session.
     pub(crate) async fn open(spec: &TargetSpec, name: &str) -> Result<Self, TargetError> {
         let opening = async {
+            #[cfg(feature = "simulation")]
+            if let Some(connecting) = crate::simulation::connect(spec) {
+                let mut session = connecting.await.map_err(mysql_async::Error::from)?;
+                for statement in session::session_statements(&spec.address, spec.foreign_key_checks) {
+                    session.query(statement.as_bytes()).await?;
+                }
+                return Ok(Wire::Simulated(session));
+            }
             let opts = OptsBuilder::default()
                 .ip_or_hostname(spec.address.host.clone())
                 .tcp_port(spec.address.port)
@@ -51,7 +66,7 @@ impl Link {
             for statement in session::session_statements(&spec.address, spec.foreign_key_checks) {
                 conn.query_drop(statement).await?;
             }
-            Ok::<_, mysql_async::Error>(conn)
+            Ok::<_, mysql_async::Error>(Wire::Server(conn))
         };
         match timeout(spec.limits.connect, opening).await {
             Ok(Ok(conn)) => Ok(Self { conn: Some(conn), name: name.to_owned() }),
@@ -62,7 +77,7 @@ impl Link {
         }
     }
 
-    fn take(&mut self) -> Result<Conn, TargetError> {
+    fn take(&mut self) -> Result<Wire, TargetError> {
         self.conn.take().ok_or_else(|| TargetError::Lost {
             connection: self.name.clone(),
             message: "it had an error before".to_owned(),
@@ -152,7 +167,7 @@ impl Link {
     /// COM_PING: keeps the session below its `wait_timeout` and notices a dead peer.
     pub(crate) async fn ping(&mut self, deadline: Duration) -> Result<(), TargetError> {
         let mut conn = self.take()?;
-        match timeout(deadline, conn.ping()).await {
+        match timeout(deadline, ping(&mut conn)).await {
             Ok(Ok(())) => {
                 self.conn = Some(conn);
                 Ok(())
@@ -175,8 +190,22 @@ impl Link {
     }
 }
 
+async fn ping(wire: &mut Wire) -> mysql_async::Result<()> {
+    match wire {
+        Wire::Server(conn) => conn.ping().await,
+        #[cfg(feature = "simulation")]
+        Wire::Simulated(session) => session.query(b"PING").await.map(drop).map_err(Into::into),
+    }
+}
+
 /// Ends a session within a second; past it the socket is simply closed.
-async fn shut(conn: Conn) {
+async fn shut(wire: Wire) {
+    #[allow(clippy::infallible_destructuring_match)] // in a build without simulations
+    let conn = match wire {
+        Wire::Server(conn) => conn,
+        #[cfg(feature = "simulation")]
+        Wire::Simulated(session) => return drop(session),
+    };
     if let Ok(Err(e)) = timeout(Duration::from_secs(1), conn.disconnect()).await {
         tracing::debug!(error = %e, "closing a target connection");
     }
@@ -186,11 +215,22 @@ async fn shut(conn: Conn) {
 /// statement's answer, and only `next` tells it; `answers` then holds those before it. `None` is a statement without an
 /// answer within the deadline: a packet of a thousand slow statements is as good as a fast one while it gets on.
 async fn read_answers(
-    conn: &mut Conn,
+    wire: &mut Wire,
     sql: &[u8],
     deadline: Duration,
     answers: &mut Vec<Answer>,
 ) -> Result<(), Option<mysql_async::Error>> {
+    #[allow(clippy::infallible_destructuring_match)] // in a build without simulations
+    let conn = match wire {
+        Wire::Server(conn) => conn,
+        #[cfg(feature = "simulation")]
+        Wire::Simulated(session) => {
+            let reply = timeout(deadline, session.query(sql)).await.map_err(|_| None)?;
+            let reply = reply.map_err(|e| Some(e.into()))?;
+            answers.extend(reply.answers.iter().map(|&(affected, warnings)| Answer { affected, warnings }));
+            return reply.outcome().map(drop).map_err(Some);
+        }
+    };
     let mut result = timeout(deadline, conn.query_iter(sql)).await.map_err(|_| None)?.map_err(Some)?;
     loop {
         let answer = Answer { affected: result.affected_rows(), warnings: u64::from(result.warnings()) };
@@ -203,10 +243,17 @@ async fn read_answers(
     }
 }
 
-async fn try_rows<T>(conn: &mut Conn, sql: &str) -> mysql_async::Result<Vec<T>>
+async fn try_rows<T>(wire: &mut Wire, sql: &str) -> mysql_async::Result<Vec<T>>
 where
     T: FromRow + Send + 'static,
 {
-    let rows = conn.query_iter(sql).await?.try_collect_and_drop::<T>().await?;
+    let rows = match wire {
+        Wire::Server(conn) => conn.query_iter(sql).await?.try_collect_and_drop::<T>().await?,
+        #[cfg(feature = "simulation")]
+        Wire::Simulated(session) => {
+            let rows = session.query(sql.as_bytes()).await?.outcome()?;
+            rows.into_iter().map(T::from_row_opt).collect()
+        }
+    };
     rows.into_iter().map(|row| row.map_err(|e| mysql_async::Error::Other(Box::new(e)))).collect()
 }

@@ -136,6 +136,10 @@ impl TargetSpec {
         self.switches().ddl_overtakes
     }
 
+    pub(crate) fn breaks_position(&self) -> bool {
+        self.switches().position_first
+    }
+
     pub(crate) fn breaks_ddl_set(&self) -> bool {
         self.switches().ddl_missing
     }

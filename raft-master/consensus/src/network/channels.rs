@@ -59,8 +59,8 @@ impl Channels {
             // A black-holed connection looks alive for ever without these.
             .http2_keep_alive_interval(Duration::from_secs(1))
             .keep_alive_timeout(Duration::from_secs(2))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
+            .keep_alive_while_idle(true);
+        let channel = dm_proto::net::connect_lazy(channel);
         if open.len() >= KEPT {
             open.clear();
         }

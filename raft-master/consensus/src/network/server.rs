@@ -1,11 +1,11 @@
 //! Calls from other members.
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use dm_proto::peer::{
     self as pb,
     peer_server::{Peer, PeerServer},
 };
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use openraft::{
     Raft,
     async_runtime::watch::WatchReceiver,
@@ -14,9 +14,9 @@ use openraft::{
         VoteResponse,
     },
 };
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, transport::server::Connected};
 
 use super::{MAX_MESSAGE, MAX_SNAPSHOT};
 use crate::{
@@ -41,15 +41,17 @@ pub struct PeerService<M: Machine> {
 }
 
 /// Serves until `stop`; then finishes running calls within a bound.
-pub async fn serve<M: Machine>(
-    listener: TcpListener,
+pub async fn serve<M: Machine, I>(
+    incoming: impl Stream<Item = io::Result<I>>,
     service: PeerService<M>,
     stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let service = PeerServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(5)))
         .http2_keepalive_timeout(Some(Duration::from_secs(5)))

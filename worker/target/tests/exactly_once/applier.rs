@@ -65,6 +65,7 @@ fn applier_process() {
         done_forgotten: broken.contains("done"),
         ddl_overtakes: broken.contains("overtakes"),
         ddl_missing: broken.contains("ddl"),
+        ..Broken::default()
     };
     if broken.contains("noping") {
         // A frozen process must not notice by a ping that its lane -1 connection is gone, before its lanes have sent.

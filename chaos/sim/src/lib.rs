@@ -1,0 +1,1 @@
+//! The simulation lives in `tests/`: see `tests/sim/main.rs`.
