@@ -83,8 +83,8 @@ impl House {
     }
 
     async fn start_task(&self) -> Result<()> {
-        let schemas: Vec<&str> = self.origins.iter().map(|o| o.schema.as_str()).collect();
-        let mut task = TaskFile::new(TASK, "", &self.target, &schemas);
+        // One pattern that every source has something for: a name that a source lacks is a warning.
+        let mut task = TaskFile::new(TASK, "", &self.target, &["~^work[0-9]$"]);
         task.sources = self.origins.iter().map(|o| o.id.clone()).collect();
         task.target_port = self.to_target.port();
         for origin in &self.origins {
