@@ -25,6 +25,9 @@ pub enum Fault {
     WorkerStop,
     /// SIGSTOP of a worker that serves a source: thawed, its late packets have to be refused.
     WorkerFreeze,
+    /// SIGSTOP of a worker that serves a source, for longer than its lease, with its way to the masters held: thawed first,
+    /// it goes on as if it still owned the source, and only the target can tell it otherwise.
+    WorkerAsleep,
     /// Nothing travels between the masters and a worker that serves a source.
     WorkerAlone,
     /// The masters hear nothing of a worker that hears them.
@@ -65,8 +68,8 @@ impl Fault {
     pub fn rows_go_on(self) -> bool {
         use Fault::{
             ConnectionsKilled, FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop,
-            RollingRestart, TargetSlow, WorkerAlone, WorkerDeaf, WorkerFreeze, WorkerKill, WorkerMute,
-            WorkerStop,
+            RollingRestart, TargetSlow, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
+            WorkerMute, WorkerStop,
         };
         matches!(
             self,
@@ -78,6 +81,7 @@ impl Fault {
                 | WorkerKill
                 | WorkerStop
                 | WorkerFreeze
+                | WorkerAsleep
                 | WorkerAlone
                 | WorkerMute
                 | WorkerDeaf

@@ -11,6 +11,8 @@ use super::{
     house::{CALM, House},
 };
 
+/// How long a worker that slept does not hear the masters yet.
+const UNAWARE: Duration = Duration::from_secs(1);
 /// What `target-slow` adds to each direction, in milliseconds.
 const DELAY: std::ops::Range<u64> = 5..80;
 
@@ -24,6 +26,8 @@ pub enum Cure {
     StartSource(usize),
     HealSource(usize),
     HealSession(usize),
+    /// Thawed, and only then within the masters' reach.
+    Wake(usize),
     Nothing,
 }
 
@@ -58,6 +62,11 @@ pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mu
         Victim::Session(n) => {
             let way = &house.sessions[n].1;
             match fault {
+                Fault::WorkerAsleep => {
+                    way.black_hole();
+                    house.cluster.freeze(&house.sessions[n].0)?;
+                    return Ok(Cure::Wake(n));
+                }
                 Fault::WorkerMute => way.black_hole_to_client(),
                 Fault::WorkerDeaf => way.black_hole_to_server(),
                 _ => way.black_hole(),
@@ -141,6 +150,14 @@ pub async fn heal(house: &mut House, cure: Cure) -> Result<()> {
         }
         Cure::HealSession(n) => {
             house.sessions[n].1.heal();
+            Ok(())
+        }
+        Cure::Wake(n) => {
+            let (name, way) = &house.sessions[n];
+            house.cluster.thaw(name)?;
+            // A part of the fault: the time in which it knows nothing.
+            tokio::time::sleep(UNAWARE).await;
+            way.heal();
             Ok(())
         }
         Cure::Nothing => Ok(()),

@@ -18,6 +18,8 @@ use super::{
 const BACK: Duration = Duration::from_secs(120);
 /// How long a fault lasts, in milliseconds: shorter and longer than the lease of 3 s.
 const HOLD: std::ops::Range<u64> = 200..7000;
+/// Least time of `worker-asleep`.
+const ASLEEP: Duration = Duration::from_secs(4);
 /// Rest between two faults, in milliseconds.
 const REST: std::ops::Range<u64> = 100..2500;
 
@@ -59,6 +61,8 @@ impl Nemesis {
         let two = self.random.random_ratio(1, 4);
         let hold = Duration::from_millis(self.random.random_range(HOLD));
         let rest = Duration::from_millis(self.random.random_range(REST));
+        // Below the lease it would be a freeze like any other; above ten seconds the target closes its connections.
+        let hold = if first == Fault::WorkerAsleep { hold.max(ASLEEP) } else { hold };
         let second = second.filter(|s| two && first.goes_with(*s));
         let mut open = Vec::new();
         for fault in [Some(first), second].into_iter().flatten() {
@@ -115,8 +119,8 @@ impl Nemesis {
     async fn choose(&mut self, house: &House, fault: Fault) -> Result<Victim> {
         use Fault::{
             FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop, RollingRestart, SourceCut,
-            SourceKill, SourceSilent, WorkerAlone, WorkerDeaf, WorkerFreeze, WorkerKill, WorkerMute,
-            WorkerStop,
+            SourceKill, SourceSilent, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
+            WorkerMute, WorkerStop,
         };
         Ok(match fault {
             LeaderKill | LeaderStop | LeaderFreeze => Victim::Member(house.cluster.leader().await?),
@@ -127,7 +131,7 @@ impl Nemesis {
                 Victim::Member(followers.choose(&mut self.random).context("no follower")?.clone())
             }
             WorkerKill | WorkerStop | WorkerFreeze => Victim::Member(self.serving(house).await?),
-            WorkerAlone | WorkerMute | WorkerDeaf => {
+            WorkerAlone | WorkerAsleep | WorkerMute | WorkerDeaf => {
                 let name = self.serving(house).await?;
                 let n = house.sessions.iter().position(|(worker, _)| *worker == name);
                 Victim::Session(n.context("no such worker")?)

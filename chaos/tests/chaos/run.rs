@@ -67,7 +67,7 @@ async fn mixed_faults_find_nothing() -> Result<()> {
 async fn rows_that_come_twice_are_found() -> Result<()> {
     let broken = "no_epoch,no_seq,no_kill,no_ddl_kill,no_ddl_wait";
     for seed in 6..9 {
-        let (code, text, report) = run("worker-freeze", seed, Duration::from_secs(50), broken).await?;
+        let (code, text, report) = run("worker-asleep", seed, Duration::from_secs(40), broken).await?;
         println!("{text}");
         let findings = report["findings"].as_array().context("no findings")?;
         ensure!(code == Some(i32::from(!findings.is_empty())), "exit code {code:?}: {text}");
