@@ -1,6 +1,4 @@
 //! What has to hold once everything is healed.
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use dm_tests::{check_workload, compare_databases, wait_until, within};
 use mysql_async::prelude::Queryable;
@@ -83,20 +81,19 @@ impl Checks<'_> {
     /// After stop-task nothing of the task is left at the target: no connection, no lock, no transaction.
     async fn nothing_left(&self, summary: &mut Summary) -> Result<()> {
         self.house.cluster.dmctl(&["stop-task", TASK]).await?.success().context("stop-task")?;
-        let mut conn = self.house.target.conn().await?;
+        let conn = self.house.target.conn().await?;
         let others = "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND command <> 'Daemon'";
-        let mut left: u64 = 0;
-        let end = std::time::Instant::now() + CALM;
-        while std::time::Instant::now() < end {
-            left = within(CALM, "the target's connections", conn.query_first(others)).await?.unwrap_or(0);
-            if left == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let conn = tokio::sync::Mutex::new(conn);
+        let none = wait_until(CALM, "no connection to be left at the target after stop-task", async || {
+            let left: Option<u64> = conn.lock().await.query_first(others).await?;
+            anyhow::ensure!(left == Some(0), "there are {left:?}");
+            Ok(true)
+        })
+        .await;
+        if let Err(error) = none {
+            summary.findings.push(format!("{error:#}"));
         }
-        if left > 0 {
-            summary.findings.push(format!("{left} connections are left at the target after stop-task"));
-        }
+        let conn = conn.into_inner();
         within(CALM, "close a connection", conn.disconnect()).await
     }
 }
