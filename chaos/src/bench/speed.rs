@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use dm_tests::{Cluster, Database, DatabaseOptions, Flavor, compare_databases, wait_until, within};
+use dm_tests::{Cluster, Database, Flavor, compare_databases, wait_until, within};
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::process::Command;
 
@@ -29,8 +29,8 @@ struct Figure {
 /// Loads `rows` rows and follows as many row changes, ours and each rival one after another.
 pub async fn run(rows: u32) -> Result<()> {
     // The same settings everywhere: relaxed flush, binlog on at every target.
-    let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 2, DatabaseOptions::default()).await?;
-    let logging = DatabaseOptions::default().line("log-slave-updates=ON");
+    let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 2, super::database()).await?;
+    let logging = super::database().line("log-slave-updates=ON");
     let dump_target = Database::start(Flavor::MariaDb, logging).await?;
     let result = measure(&rig, &dump_target, rows).await;
     if result.is_err() {

@@ -2,11 +2,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use dm_tests::{Database, DatabaseOptions, Flavor, compare_databases, wait_until, within};
+use dm_tests::{Database, Flavor, compare_databases, wait_until, within};
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use super::{
-    lag,
+    database, lag,
     replica::{follow, position, reached, replicate},
     usage::Usage,
     workload::{self, SCHEMA, Workload},
@@ -38,10 +38,9 @@ const THREADS: [u32; 2] = [1, 4];
 
 /// Prints a table of backlogs of `rows` row changes each, and the lag; with `only`, of the backlogs so called.
 pub async fn run(rows: u32, only: Option<&str>) -> Result<()> {
-    let options = DatabaseOptions::default;
     // A target that others may follow in turn, as ours.
-    let logging = || DatabaseOptions::default().line("log-slave-updates=ON");
-    let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 1, options()).await?;
+    let logging = || database().line("log-slave-updates=ON");
+    let rig = Rig::start_with((Flavor::MariaDb, Flavor::MariaDb), 3, 1, database()).await?;
     let replicas: Replicas = [
         Database::start(Flavor::MariaDb, logging()).await?,
         Database::start(Flavor::MariaDb, logging()).await?,
