@@ -6,7 +6,7 @@ set -eu
 
 # command that shows the package is there : package
 needed='mariadbd:mariadb-server mariadb:mariadb-client sysbench:sysbench mydumper:mydumper
-pt-online-schema-change:percona-toolkit
+pt-online-schema-change:percona-toolkit faketime:faketime mkfs.ext4:e2fsprogs
 debootstrap:debootstrap ip:iproute2 ps:procps setpriv:util-linux cc:gcc flock:util-linux'
 [ "${1:-}" != --demo ] || needed='mariadbd:mariadb-server mariadb:mariadb-client setpriv:util-linux cc:gcc flock:util-linux'
 

@@ -39,10 +39,10 @@ enum Command {
         #[arg(long, default_value = "chaos-report")]
         out: PathBuf,
     },
-    /// Failover times after SIGKILL of the leader and of the worker, under write load.
+    /// Failover times, under write load: leader killed and frozen, worker killed, frozen, and apart from the masters.
     BenchFailover {
-        /// Kills of each kind.
-        #[arg(long, default_value_t = 20)]
+        /// Faults of each kind.
+        #[arg(long, default_value_t = 50)]
         kills: u32,
         /// Transactions per second that the writers try to keep up at the source; fewer than 500 are a failure.
         #[arg(long, default_value_t = 600)]

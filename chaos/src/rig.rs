@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dm_tests::{
-    Cluster, Database, DatabaseOptions, Diff, Flavor, SourceFile, TaskFile, compare_databases, wait_until,
-    wait_until_value, within,
+    Cluster, ClusterOptions, Database, DatabaseOptions, Diff, Flavor, SourceFile, TaskFile,
+    compare_databases, wait_until, wait_until_value, within,
 };
 use mysql_async::prelude::Queryable as _;
 
@@ -43,9 +43,19 @@ impl Rig {
         workers: usize,
         options: DatabaseOptions,
     ) -> Result<Self> {
+        let cluster = ClusterOptions { masters, workers, ..ClusterOptions::default() };
+        Self::start_cluster((source, target), cluster, options).await
+    }
+
+    /// The same with options for the cluster.
+    pub async fn start_cluster(
+        (source, target): (Flavor, Flavor),
+        cluster: ClusterOptions,
+        options: DatabaseOptions,
+    ) -> Result<Self> {
         let source = Database::start(source, options.clone()).await.context("start the source")?;
         let target = Database::start(target, options).await.context("start the target")?;
-        let cluster = Cluster::start(masters, workers).await.context("start the cluster")?;
+        let cluster = Cluster::start_with(cluster).await.context("start the cluster")?;
         Ok(Self { cluster, source, target })
     }
 

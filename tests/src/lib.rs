@@ -6,6 +6,7 @@
 mod cluster;
 mod compare;
 mod database;
+mod disk;
 mod ports;
 mod process;
 mod proxy;
@@ -13,9 +14,10 @@ mod scratch;
 mod wait;
 mod workload;
 
-pub use cluster::{Cluster, ClusterOptions, DmctlOutput, Member, SourceFile, TaskFile};
+pub use cluster::{Cluster, ClusterOptions, DmctlOutput, Member, SourceFile, TaskFile, clocks_can_move};
 pub use compare::{Diff, TableDiff, compare, compare_databases};
 pub use database::{DataCopy, Database, DatabaseOptions, Flavor, Flush};
+pub use disk::Disk;
 pub use ports::free_port;
 pub use process::{Program, Running};
 pub use proxy::Proxy;

@@ -17,10 +17,10 @@ fn database() -> DatabaseOptions {
     DatabaseOptions::default().line("innodb-buffer-pool-size=512M").line("innodb-log-file-size=512M")
 }
 
-/// Median and maximum in milliseconds; `-` without a value.
-fn median_max(times: &[Duration]) -> (String, String) {
+/// The value below or at which so many percent of the times are (nearest rank); `None` without a value.
+fn percentile(times: &[Duration], percent: usize) -> Option<Duration> {
     let mut sorted = times.to_vec();
     sorted.sort();
-    let show = |time: Option<&Duration>| time.map_or("-".to_owned(), |t| t.as_millis().to_string());
-    (show(sorted.get(sorted.len() / 2)), show(sorted.last()))
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied()
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::{
     audit,
+    history::Operators,
     house::{CALM, House, Load, TASK},
+    shards,
     timeline::Timeline,
 };
 
@@ -15,8 +17,12 @@ use super::{
 pub struct Summary {
     /// Transactions that the sources answered as committed.
     pub transactions: u64,
+    /// DDLs that the sources answered as done.
+    pub ddls: u64,
     /// Rows compared at both ends.
     pub rows: u64,
+    /// Operations of the control plane's clients that were answered, and those that were not.
+    pub operations: (usize, usize),
     /// Writes of lane rows in the target's binlog.
     pub lane_writes: u64,
     /// Seconds from the last write until every table was equal.
@@ -31,11 +37,17 @@ pub struct Checks<'a> {
 
 impl Checks<'_> {
     /// All of them; what is wrong is in the summary, an error means that a check itself could not be made.
-    pub async fn run(self, load: Load) -> Result<Summary> {
+    pub async fn run(self, load: Load, operators: Operators) -> Result<Summary> {
         let mut summary = Summary::default();
         self.timeline.note("the writers stop".to_owned());
         for probe in load.probes {
             probe.stop().await?;
+        }
+        for shards in load.shards {
+            shards.stop().await?;
+        }
+        for definer in load.definers {
+            summary.ddls += definer.stop().await?;
         }
         for writers in load.writers {
             summary.transactions += writers.stop().await?.transactions;
@@ -48,6 +60,9 @@ impl Checks<'_> {
         self.equal(&mut summary).await?;
         summary.converged = stopped.elapsed().as_secs_f64();
         self.timeline.note(format!("compared: {} rows", summary.rows));
+        let history = operators.stop().await?;
+        summary.operations = history.counts();
+        summary.findings.extend(history.findings());
         let audit = audit::read(&self.house.target).await?;
         summary.lane_writes = audit.writes;
         summary.findings.extend(audit.findings);
@@ -56,8 +71,17 @@ impl Checks<'_> {
         Ok(summary)
     }
 
-    /// Every table equal, every writer's serials whole, every sum kept.
+    /// Every table equal, every writer's serials whole, every sum kept, every shard's rows in the merged table.
     async fn equal(&self, summary: &mut Summary) -> Result<()> {
+        let sources = || self.house.origins.iter().map(|origin| origin.database.opts()).collect();
+        let differences = || shards::differences(sources(), self.house.target.opts());
+        let merged = wait_until(CALM, "the merged table to be equal", || async {
+            Ok(differences().await?.is_empty())
+        })
+        .await;
+        if merged.is_err() {
+            summary.findings.extend(differences().await?);
+        }
         for origin in &self.house.origins {
             let schemas = [origin.schema.as_str()];
             let compare = || compare_databases(&origin.database, &self.house.target, &schemas);

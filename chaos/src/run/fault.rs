@@ -54,6 +54,18 @@ pub enum Fault {
     SourceCut,
     /// Connections to a source are half-open.
     SourceSilent,
+    /// No room is left on a master's disk: it has to end, and is started again when there is room.
+    DiskFullMaster,
+    /// No room is left on the disk of a worker that serves a source.
+    DiskFullWorker,
+    /// A master's disk takes no write: it has to give up its part before others wait for it.
+    DiskHungMaster,
+    /// The disk of a worker that serves a source takes no write.
+    DiskHungWorker,
+    /// The wall clock of a master jumps.
+    ClockMaster,
+    /// The wall clock of a worker that serves a source jumps.
+    ClockWorker,
     /// Every master and every worker is stopped and started again, one after another.
     RollingRestart,
 }
@@ -67,7 +79,8 @@ impl Fault {
     /// Rows are expected at the target while it lasts; otherwise only once it is healed.
     pub fn rows_go_on(self) -> bool {
         use Fault::{
-            ConnectionsKilled, FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop,
+            ClockMaster, ClockWorker, ConnectionsKilled, DiskFullMaster, DiskFullWorker, DiskHungMaster,
+            DiskHungWorker, FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop,
             RollingRestart, TargetSlow, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
             WorkerMute, WorkerStop,
         };
@@ -86,7 +99,13 @@ impl Fault {
                 | WorkerMute
                 | WorkerDeaf
                 | TargetSlow
+                | ClockMaster
+                | ClockWorker
                 | ConnectionsKilled
+                | DiskFullMaster
+                | DiskFullWorker
+                | DiskHungMaster
+                | DiskHungWorker
                 | RollingRestart
         )
     }
@@ -103,13 +122,24 @@ impl Fault {
 
     /// Whether both may be there at once: they break different things, and neither has to wait for what the other broke.
     pub fn goes_with(self, other: Self) -> bool {
-        let members = |fault: Self| matches!(fault.part().as_str(), "leader" | "worker" | "rolling");
+        let members = |fault: Self| matches!(fault.part().as_str(), "leader" | "worker" | "rolling" | "disk");
         let rolls = self == Self::RollingRestart || other == Self::RollingRestart;
-        self.part() != other.part() && !(rolls && members(self) && members(other))
+        let one_master = |a: Self, b: Self| {
+            a.part() == "leader" && matches!(b, Self::DiskFullMaster | Self::DiskHungMaster)
+        };
+        let one_worker = |a: Self, b: Self| {
+            a.part() == "worker" && matches!(b, Self::DiskFullWorker | Self::DiskHungWorker)
+        };
+        // Two of three masters away would be no fault of the product.
+        let apart = |a: Self, b: Self| !one_master(a, b) && !one_worker(a, b);
+        self.part() != other.part()
+            && !(rolls && members(self) && members(other))
+            && apart(self, other)
+            && apart(other, self)
     }
 }
 
-/// From which faults is drawn: all (`mixed`), those of one part (`leader`, `worker`, `target`, `source`), or one by name.
+/// From which faults is drawn: all (`mixed`), those of one part (`leader`, `worker`, `target`, `source`, `disk`, `clock`), or one by name.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub name: String,
@@ -127,7 +157,10 @@ impl FromStr for Scenario {
         };
         let known = || {
             let names: Vec<String> = Fault::value_variants().iter().map(|f| f.name()).collect();
-            format!("no scenario `{name}`: mixed, leader, worker, target, source, {}", names.join(", "))
+            format!(
+                "no scenario `{name}`: mixed, leader, worker, target, source, disk, clock, {}",
+                names.join(", ")
+            )
         };
         faults.first().with_context(known)?;
         Ok(Self { name: name.to_owned(), faults })

@@ -1,13 +1,14 @@
 //! Everything that a run breaks, and the ways between.
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dm_tests::{
-    Cluster, ClusterOptions, Database, DatabaseOptions, Flavor, Proxy, SourceFile, TaskFile, Workload,
-    WorkloadOptions, free_port, wait_until, within,
+    Cluster, ClusterOptions, Database, DatabaseOptions, Disk, Flavor, Proxy, SourceFile, TaskFile, Workload,
+    WorkloadOptions, clocks_can_move, free_port, wait_until, within,
 };
 use mysql_async::prelude::Queryable;
 
+use super::{definer::Definer, shards, shards::Shards};
 use crate::probe::{Probe, create_table};
 
 /// Name of the task over all sources.
@@ -18,6 +19,8 @@ pub const CALM: Duration = Duration::from_secs(120);
 const MASTERS: usize = 3;
 const WORKERS: usize = 3;
 const LANES: u32 = 4;
+/// Size of each member's disk.
+const DISK_MIB: u64 = 256;
 /// What each source's writers try to keep up.
 const TPS: u32 = 200;
 
@@ -40,17 +43,36 @@ pub struct House {
     pub to_target: Proxy,
     /// The masters' way to each worker.
     pub sessions: Vec<(String, Proxy)>,
+    /// Each member's folder is a file system of its own.
+    pub disks: bool,
+    /// Each member's clock can be moved.
+    pub clocks: bool,
+    /// Members that may end by themselves, since their disk failed; [`House::whole`] starts them again.
+    pub may_end: BTreeSet<String>,
 }
 
 /// Who writes, per source.
 pub struct Load {
     pub writers: Vec<Workload>,
     pub probes: Vec<Probe>,
+    pub definers: Vec<Definer>,
+    pub shards: Vec<Shards>,
 }
 
 impl House {
     /// Starts everything, with an empty task that is in sync.
     pub async fn start() -> Result<Self> {
+        let disks = match Disk::check() {
+            Ok(()) => true,
+            Err(error) => {
+                println!("==> NOT TESTED: faults of disks, because {error:#}");
+                false
+            }
+        };
+        let clocks = clocks_can_move();
+        if !clocks {
+            println!("==> NOT TESTED: clocks that jump, because libfaketime is not installed");
+        }
         let ports: Vec<u16> = (0..WORKERS).map(|_| free_port()).collect();
         let mut sessions = Vec::new();
         for (n, port) in ports.iter().enumerate() {
@@ -66,6 +88,7 @@ impl House {
             let mut conn = database.conn().await?;
             conn.query_drop(format!("CREATE DATABASE {schema}")).await?;
             create_table(&mut conn, &schema).await?;
+            shards::create(&mut conn).await?;
             conn.disconnect().await?;
             let way = Proxy::start(database.port()).await?;
             origins.push(Origin { id, schema, database, way });
@@ -74,17 +97,21 @@ impl House {
             masters: MASTERS,
             workers: WORKERS,
             worker_ports: ports.into_iter().zip(sessions.iter().map(|(_, s)| s.port())).collect(),
+            disks: disks.then_some(DISK_MIB),
+            clocks,
             ..ClusterOptions::default()
         };
         let cluster = Cluster::start_with(options).await.context("the cluster")?;
-        let house = Self { cluster, origins, target, to_target, sessions };
+        let house =
+            Self { cluster, origins, target, to_target, sessions, disks, clocks, may_end: BTreeSet::new() };
         house.start_task().await?;
         Ok(house)
     }
 
     async fn start_task(&self) -> Result<()> {
         // One pattern that every source has something for: a name that a source lacks is a warning.
-        let mut task = TaskFile::new(TASK, "", &self.target, &["~^work[0-9]$"]);
+        let mut task = TaskFile::new(TASK, "", &self.target, &["~^work[0-9]$", shards::SCHEMA]);
+        task.extra.push(shards::ROUTES.to_owned());
         task.sources = self.origins.iter().map(|o| o.id.clone()).collect();
         task.target_port = self.to_target.port();
         for origin in &self.origins {
@@ -93,7 +120,9 @@ impl House {
             self.cluster.create_source(&file).await?;
         }
         let list = "    block-allow-list: \"ours\"\n";
-        let yaml = task.yaml().replace(list, &format!("{list}    syncer-thread: {LANES}\n"));
+        let yaml = task
+            .yaml()
+            .replace(list, &format!("{list}    route-rules: [\"shards\"]\n    syncer-thread: {LANES}\n"));
         let file = self.cluster.write(&format!("{TASK}.yaml"), &yaml)?;
         self.cluster.dmctl(&["start-task", &file.display().to_string()]).await?.success()?;
         for origin in &self.origins {
@@ -104,7 +133,8 @@ impl House {
 
     /// Starts the writers of every source.
     pub async fn write(&self) -> Result<Load> {
-        let (mut writers, mut probes) = (Vec::new(), Vec::new());
+        let mut load =
+            Load { writers: Vec::new(), probes: Vec::new(), definers: Vec::new(), shards: Vec::new() };
         for (seed, origin) in (1..).zip(&self.origins) {
             let options = WorkloadOptions {
                 schema: origin.schema.clone(),
@@ -115,20 +145,49 @@ impl House {
                 heap_in: 10,
                 keyless: seed % 2 == 0,
             };
-            writers.push(Workload::start(origin.database.opts(), options).await?);
-            probes.push(Probe::start(origin.database.opts(), self.target.opts(), &origin.schema).await?);
+            load.writers.push(Workload::start(origin.database.opts(), options).await?);
+            load.probes.push(Probe::start(origin.database.opts(), self.target.opts(), &origin.schema).await?);
+            load.definers.push(Definer::start(origin.database.opts(), &origin.schema, seed));
+            load.shards.push(Shards::start(origin.database.opts(), seed));
         }
-        Ok(Load { writers, probes })
+        Ok(load)
+    }
+
+    /// Those that have ended by themselves, and may.
+    fn ended(&mut self) -> Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for name in &self.may_end {
+            if let Some(status) = self.cluster.member_mut(name)?.ended()? {
+                // A panic or a signal is a fault of its own.
+                ensure!(status.code().is_some_and(|code| code < 100), "{name} ended: {status}");
+                ended.push(name.clone());
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        loop {
+            for name in self.ended()? {
+                self.cluster.restart(&name)?;
+            }
+            match self.cluster.wait_ready().await {
+                Ok(()) => return Ok(()),
+                // One of those has ended meanwhile.
+                Err(error) if self.ended()?.is_empty() => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Waits until all masters and workers take part, and every subtask runs in sync.
     pub async fn whole(&mut self) -> Result<()> {
-        within(CALM, "every member to take part", self.cluster.wait_ready()).await?;
+        within(CALM, "every member to take part", self.ready()).await?;
         for origin in &self.origins {
             let what = format!("the subtask of {} to run", origin.id);
             wait_until(CALM, &what, || async {
                 let status = self.cluster.subtask(TASK, &origin.id).await?.context("nobody runs it")?;
-                anyhow::ensure!(status["stage"] == "Running" && status["unit"] == "Sync", "it is: {status}");
+                ensure!(status["stage"] == "Running" && status["unit"] == "Sync", "it is: {status}");
                 Ok(true)
             })
             .await?;

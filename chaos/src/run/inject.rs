@@ -15,6 +15,8 @@ use super::{
 const UNAWARE: Duration = Duration::from_secs(1);
 /// What `target-slow` adds to each direction, in milliseconds.
 const DELAY: std::ops::Range<u64> = 5..80;
+/// By how much a clock jumps, in seconds: from less than a lease to days.
+const JUMP: std::ops::Range<i64> = 1..200_000;
 
 /// What makes a fault end.
 pub enum Cure {
@@ -28,6 +30,12 @@ pub enum Cure {
     HealSession(usize),
     /// Thawed, and only then within the masters' reach.
     Wake(usize),
+    /// There is room again.
+    FreeDisk(String),
+    /// Writes go on.
+    ThawDisk(String),
+    /// It tells the right time again.
+    SetClock(String),
     Nothing,
 }
 
@@ -58,6 +66,11 @@ impl Victim {
 /// Injects a fault; gives what heals it.
 pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mut StdRng) -> Result<Cure> {
     match victim {
+        Victim::Member(name) if matches!(fault, Fault::ClockMaster | Fault::ClockWorker) => {
+            let jump = random.random_range(JUMP);
+            house.cluster.move_clock(&name, if random.random() { jump } else { -jump })?;
+            Ok(Cure::SetClock(name))
+        }
         Victim::Member(name) => member(house, name, fault).await,
         Victim::Session(n) => {
             let way = &house.sessions[n].1;
@@ -120,8 +133,21 @@ pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mu
 
 /// Kills, stops or freezes a process of ours.
 async fn member(house: &mut House, name: String, fault: Fault) -> Result<Cure> {
-    use Fault::{FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, WorkerFreeze, WorkerKill};
+    use Fault::{
+        DiskFullMaster, DiskFullWorker, DiskHungMaster, DiskHungWorker, FollowerFreeze, FollowerKill,
+        LeaderFreeze, LeaderKill, WorkerFreeze, WorkerKill,
+    };
     match fault {
+        DiskFullMaster | DiskFullWorker => {
+            house.may_end.insert(name.clone());
+            house.cluster.disk(&name)?.fill()?;
+            return Ok(Cure::FreeDisk(name));
+        }
+        DiskHungMaster | DiskHungWorker => {
+            house.may_end.insert(name.clone());
+            house.cluster.disk(&name)?.freeze()?;
+            return Ok(Cure::ThawDisk(name));
+        }
         LeaderKill | FollowerKill | WorkerKill => house.cluster.kill9(&name)?,
         LeaderFreeze | FollowerFreeze | WorkerFreeze => {
             house.cluster.freeze(&name)?;
@@ -160,6 +186,9 @@ pub async fn heal(house: &mut House, cure: Cure) -> Result<()> {
             way.heal();
             Ok(())
         }
+        Cure::SetClock(name) => house.cluster.move_clock(&name, 0),
+        Cure::FreeDisk(name) => house.cluster.disk(&name)?.free(),
+        Cure::ThawDisk(name) => house.cluster.disk(&name)?.thaw(),
         Cure::Nothing => Ok(()),
     }
 }

@@ -1,12 +1,15 @@
 //! `dm-chaos run`: faults drawn from a seed, under write load, with checkers and a report.
 mod audit;
 mod checks;
+mod definer;
 mod fault;
+mod history;
 mod house;
 mod inject;
 mod nemesis;
 mod page;
 mod report;
+mod shards;
 mod timeline;
 
 use std::{path::PathBuf, time::Duration};
@@ -17,6 +20,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     checks::Checks,
+    history::Operators,
     house::House,
     nemesis::Nemesis,
     report::Report,
@@ -61,18 +65,26 @@ async fn chaos(options: &Options, house: &mut House) -> Result<bool> {
         timeline: timeline.clone(),
         injected: Vec::new(),
     };
+    let operators = Operators::start(house, &mut nemesis.random)?;
+    let faults = options.scenario.faults.iter().copied();
+    let possible = |fault: &Fault| match fault.part().as_str() {
+        "disk" => house.disks,
+        "clock" => house.clocks,
+        _ => true,
+    };
+    let faults: Vec<Fault> = faults.filter(possible).collect();
     let end = tokio::time::Instant::now() + options.time;
     let mut findings = Vec::new();
     while tokio::time::Instant::now() < end {
         // What does not come back is found here; more faults would hide it.
-        if let Err(error) = nemesis.strike(house, &load, &options.scenario).await {
+        if let Err(error) = nemesis.strike(house, &load, &faults).await {
             findings.push(format!("after {}: {error:#}", nemesis.last()));
             break;
         }
     }
     let series = watch.stop().await?;
     let checks = Checks { house, timeline: &timeline };
-    let checked = within(CHECKS, "the checks", checks.run(load)).await;
+    let checked = within(CHECKS, "the checks", checks.run(load, operators)).await;
     let summary = match checked {
         Ok(found) => found,
         Err(error) => {

@@ -8,7 +8,7 @@ use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use serde::Serialize;
 
 use super::{
-    fault::{Fault, Scenario},
+    fault::Fault,
     house::{CALM, House, Load},
     inject::{Victim, heal, inject},
     timeline::Timeline,
@@ -55,9 +55,9 @@ impl Nemesis {
     }
 
     /// One fault, or two at once of different parts; returns when everything is whole again.
-    pub async fn strike(&mut self, house: &mut House, load: &Load, scenario: &Scenario) -> Result<()> {
-        let first = *scenario.faults.choose(&mut self.random).context("a scenario without faults")?;
-        let second = scenario.faults.choose(&mut self.random).copied();
+    pub async fn strike(&mut self, house: &mut House, load: &Load, faults: &[Fault]) -> Result<()> {
+        let first = *faults.choose(&mut self.random).context("none of the faults can be had here")?;
+        let second = faults.choose(&mut self.random).copied();
         let two = self.random.random_ratio(1, 4);
         let hold = Duration::from_millis(self.random.random_range(HOLD));
         let rest = Duration::from_millis(self.random.random_range(REST));
@@ -118,6 +118,7 @@ impl Nemesis {
     /// Whom a fault meets.
     async fn choose(&mut self, house: &House, fault: Fault) -> Result<Victim> {
         use Fault::{
+            ClockMaster, ClockWorker, DiskFullMaster, DiskFullWorker, DiskHungMaster, DiskHungWorker,
             FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop, RollingRestart, SourceCut,
             SourceKill, SourceSilent, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
             WorkerMute, WorkerStop,
@@ -139,6 +140,11 @@ impl Nemesis {
             SourceKill | SourceCut | SourceSilent => {
                 Victim::Source(self.random.random_range(0..house.origins.len()))
             }
+            DiskFullMaster | DiskHungMaster | ClockMaster => {
+                let masters = house.cluster.names(true);
+                Victim::Member(masters.choose(&mut self.random).context("no master")?.clone())
+            }
+            DiskFullWorker | DiskHungWorker | ClockWorker => Victim::Member(self.serving(house).await?),
             RollingRestart => Victim::EveryMember,
             _ => Victim::Target,
         })

@@ -74,10 +74,14 @@ impl Report {
     /// Figures and findings, for a person.
     pub fn print(&self) {
         println!(
-            "\n{} transactions, {} rows compared, {} lane writes audited, {} faults; equal {:.1} s after the last write",
+            "\n{} transactions, {} DDLs, {} rows compared, {} lane writes audited, {} operations of operators ({} without an \
+             answer), {} faults; equal {:.1} s after the last write",
             self.summary.transactions,
+            self.summary.ddls,
             self.summary.rows,
             self.summary.lane_writes,
+            self.summary.operations.0,
+            self.summary.operations.1,
             self.injected.len(),
             self.summary.converged
         );

@@ -14,7 +14,7 @@ pub use dmctl::DmctlOutput;
 pub use files::{SourceFile, TaskFile};
 pub use member::Member;
 
-use crate::{Scratch, free_port, wait_until_value};
+use crate::{Disk, Scratch, free_port, wait_until_value};
 
 /// How long masters and workers may take until they serve.
 const READY: Duration = Duration::from_secs(60);
@@ -35,6 +35,21 @@ pub struct ClusterOptions {
     pub worker_args: Vec<String>,
     /// Environment of every process (failpoints, for instance).
     pub env: Vec<(String, String)>,
+    /// Size in MiB of a file system of its own for each member's folder.
+    pub disks: Option<u64>,
+    /// Each member's wall clock can be moved ([`Cluster::move_clock`]); needs [`clocks_can_move`].
+    pub clocks: bool,
+}
+
+/// Where libfaketime is, which moves the clocks of members.
+fn faketime() -> Option<PathBuf> {
+    let libraries = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    libraries.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
+}
+
+/// Whether a member's clock can be moved on this machine.
+pub fn clocks_can_move() -> bool {
+    faketime().is_some()
 }
 
 /// Real `dm-master` and `dm-worker` processes on free ports with a scratch folder of their own; killed when dropped.
@@ -43,6 +58,8 @@ pub struct Cluster {
     options: ClusterOptions,
     bin_dir: PathBuf,
     members: Vec<Member>,
+    // After the processes that use them.
+    disks: Vec<(String, Disk)>,
     // Last: the folder goes after the processes.
     scratch: Scratch,
 }
@@ -56,7 +73,8 @@ impl Cluster {
     /// Starts a cluster and waits until there is a leader and every worker is registered.
     pub async fn start_with(options: ClusterOptions) -> Result<Self> {
         let scratch = Scratch::new("cluster")?;
-        let mut cluster = Self { bin_dir: bin_dir()?, members: Vec::new(), scratch, options };
+        let mut cluster =
+            Self { bin_dir: bin_dir()?, members: Vec::new(), disks: Vec::new(), scratch, options };
         let ports: Vec<(u16, u16)> =
             (0..cluster.options.masters).map(|_| (free_port(), free_port())).collect();
         let peers: Vec<String> = ports
@@ -73,6 +91,24 @@ impl Cluster {
         }
         for i in 0..cluster.options.workers {
             cluster.push_worker(&format!("w{}", i + 1), &[]);
+        }
+        if let Some(mib) = cluster.options.disks {
+            for member in &cluster.members {
+                let folder = cluster.scratch.path().join(member.name());
+                cluster.disks.push((member.name().to_owned(), Disk::mount(&folder, mib)?));
+            }
+        }
+        if cluster.options.clocks {
+            let library = faketime().context("libfaketime is not installed")?;
+            for member in &mut cluster.members {
+                let file = cluster.scratch.path().join(format!("{}.clock", member.name()));
+                std::fs::write(&file, "+0")?;
+                member.set_env("LD_PRELOAD", &library.display().to_string());
+                member.set_env("FAKETIME_TIMESTAMP_FILE", &file.display().to_string());
+                member.set_env("FAKETIME_CACHE_DURATION", "1");
+                // Only the wall clock jumps, as when somebody sets it.
+                member.set_env("DONT_FAKE_MONOTONIC", "1");
+            }
         }
         let started = match cluster.members.iter_mut().try_for_each(Member::start) {
             Ok(()) => cluster.wait_ready().await,
@@ -110,6 +146,21 @@ impl Cluster {
     /// A member by name.
     pub fn member_mut(&mut self, name: &str) -> Result<&mut Member> {
         self.members.iter_mut().find(|m| m.name() == name).with_context(|| format!("no member {name}"))
+    }
+
+    /// The file system of a member's folder, see [`ClusterOptions::disks`].
+    pub fn disk(&self, name: &str) -> Result<&Disk> {
+        let disk = self.disks.iter().find(|(of, _)| of == name);
+        disk.map(|(_, disk)| disk).with_context(|| format!("{name} has no file system of its own"))
+    }
+
+    /// Moves a member's wall clock to so many seconds from the true time, within a second; see [`ClusterOptions::clocks`].
+    pub fn move_clock(&self, name: &str, seconds: i64) -> Result<()> {
+        let file = self.scratch.path().join(format!("{name}.clock"));
+        // It is read at any moment: whole or not at all.
+        let new = file.with_extension("clock.new");
+        std::fs::write(&new, format!("{seconds:+}"))?;
+        Ok(std::fs::rename(new, file)?)
     }
 
     /// The names of the masters or of the workers.
