@@ -53,8 +53,20 @@ pub fn now_ms() -> u64 {
 impl Node {
     /// Commits a command and waits until it is applied here.
     pub async fn propose(&self, body: Body) -> Result<Committed, Problem> {
-        let command = dm_state::command(now_ms(), body).encode_to_vec();
-        let proposed = self.consensus.propose(command).await?;
+        self.commit(dm_state::command(now_ms(), body)).await
+    }
+
+    /// The same for a call of a client, which may come again: what it changes, it changes once.
+    pub async fn propose_for(&self, call: &str, body: Body) -> Result<Committed, Problem> {
+        let mut command = dm_state::command(now_ms(), body);
+        // One call may change several things.
+        let change = raft::Command { proposed_at_ms: 0, ..command.clone() }.encode_to_vec();
+        command.request = format!("{call} {:08x}", crc32fast::hash(&change)).into_bytes();
+        self.commit(command).await
+    }
+
+    async fn commit(&self, command: raft::Command) -> Result<Committed, Problem> {
+        let proposed = self.consensus.propose(command.encode_to_vec()).await?;
         let outcome = raft::Outcome::decode(&proposed.response[..])
             .map_err(|e| Problem::Unknown(format!("the outcome cannot be decoded: {e}")))?;
         match outcome.result {

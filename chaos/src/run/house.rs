@@ -109,8 +109,9 @@ impl House {
     }
 
     async fn start_task(&self) -> Result<()> {
-        // One pattern that every source has something for: a name that a source lacks is a warning.
-        let mut task = TaskFile::new(TASK, "", &self.target, &["~^work[0-9]$", shards::SCHEMA]);
+        // What it names is replaced below: a list for each source, or a DROP at one would be refused for the sake of tables that
+        // the others might have.
+        let mut task = TaskFile::new(TASK, "", &self.target, &[]);
         task.extra.push(shards::ROUTES.to_owned());
         task.sources = self.origins.iter().map(|o| o.id.clone()).collect();
         task.target_port = self.to_target.port();
@@ -119,10 +120,20 @@ impl House {
             file.port = origin.way.port();
             self.cluster.create_source(&file).await?;
         }
-        let list = "    block-allow-list: \"ours\"\n";
-        let yaml = task
-            .yaml()
-            .replace(list, &format!("{list}    route-rules: [\"shards\"]\n    syncer-thread: {LANES}\n"));
+        let mut yaml = task.yaml();
+        for origin in &self.origins {
+            let list = "    block-allow-list: \"ours\"\n";
+            let own = format!(
+                "    block-allow-list: \"{}\"\n    route-rules: [\"shards\"]\n    syncer-thread: {LANES}\n",
+                origin.id
+            );
+            yaml = yaml.replacen(list, &own, 1);
+            let lists = "block-allow-list:\n";
+            let own =
+                format!("{lists}  {}:\n    do-dbs: [{}, {}]\n", origin.id, origin.schema, shards::SCHEMA);
+            yaml = yaml.replacen(&format!("\n{lists}"), &format!("\n{own}"), 1);
+        }
+        let yaml = yaml.replace("  ours:\n    do-dbs: []\n", "");
         let file = self.cluster.write(&format!("{TASK}.yaml"), &yaml)?;
         self.cluster.dmctl(&["start-task", &file.display().to_string()]).await?.success()?;
         for origin in &self.origins {

@@ -19,6 +19,8 @@ pub struct Desk {
     pub node: Arc<Node>,
     /// Its running tenure.
     pub tenure: Arc<Tenure>,
+    /// Name of the call that is served; empty for none.
+    call: String,
 }
 
 impl Desk {
@@ -45,12 +47,21 @@ impl Desk {
             Ok(barrier) => barrier?,
             Err(_) => return Err(Problem::Unknown("no majority confirms the leader in time".into())),
         };
-        Ok(Self { node: node.clone(), tenure })
+        Ok(Self { node: node.clone(), tenure, call: String::new() })
+    }
+
+    /// The same, for a call of a client.
+    #[must_use]
+    pub fn for_call(self, name: &str) -> Self {
+        Self { call: name.to_owned(), ..self }
     }
 
     /// Commits a command.
     pub async fn propose(&self, body: Body) -> Result<Committed, Problem> {
-        self.node.propose(body).await
+        if self.call.is_empty() {
+            return self.node.propose(body).await;
+        }
+        self.node.propose_for(&self.call, body).await
     }
 
     /// Reads the applied state.

@@ -20,7 +20,7 @@ use tonic::{
 };
 use tracing::{debug, info};
 
-use super::{ADOPT_META, HOPS, INCARNATION, REPEATED, desk::Desk};
+use super::{ADOPT_META, HOPS, INCARNATION, REPEATED, REQUEST, desk::Desk};
 use crate::{node::Node, problem::Problem};
 
 /// Answers of a leader to one call.
@@ -39,7 +39,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Largest request or answer between masters.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Metadata that travels with a call from master to master.
-const PASSED_ON: [&str; 3] = [INCARNATION, ADOPT_META, REPEATED];
+const PASSED_ON: [&str; 4] = [INCARNATION, ADOPT_META, REPEATED, REQUEST];
+/// Longest name of a call.
+const REQUEST_BYTES: usize = 64;
 
 /// What a handler may know of a call beside its message.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +56,16 @@ impl Call {
     fn of(metadata: &MetadataMap) -> Self {
         let text = |key: &str| metadata.get(key).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let known = PASSED_ON.iter().filter_map(|key| text(key).map(|value| (*key, value)));
-        Self { metadata: known.collect(), hops: text(HOPS).and_then(|h| h.parse().ok()).unwrap_or(0) }
+        let mut metadata: BTreeMap<_, _> = known.collect();
+        if metadata.get(REQUEST).is_none_or(|name| name.is_empty() || name.len() > REQUEST_BYTES) {
+            metadata.insert(REQUEST, format!("{:032x}", rand::random::<u128>()));
+        }
+        Self { metadata, hops: text(HOPS).and_then(|h| h.parse().ok()).unwrap_or(0) }
+    }
+
+    /// Its name: what it changes under that name, it changes once.
+    pub fn name(&self) -> &str {
+        self.metadata.get(REQUEST).map_or("", String::as_str)
     }
 
     /// Whether an earlier attempt of this call may have been carried out.
@@ -114,8 +125,8 @@ impl Forwarder {
         Self { node, channels: Mutex::default(), leader_answered: Mutex::new(Instant::now()) }
     }
 
-    /// Runs `local` when this member leads, else `remote` against the leader; again after an election. Operations are
-    /// idempotent, so an attempt whose outcome is unknown is repeated.
+    /// Runs `local` when this member leads, else `remote` against the leader; again after an election. What a call
+    /// changes it changes once ([`Call::name`]), so an attempt whose outcome is unknown is repeated.
     pub async fn serve<Q, A>(
         &self,
         request: Request<Q>,
@@ -132,7 +143,7 @@ impl Forwarder {
         loop {
             let attempt = async {
                 match Desk::open(&self.node).await {
-                    Ok(desk) => self.here(desk, &call, &message, &local).await,
+                    Ok(desk) => self.here(desk.for_call(call.name()), &call, &message, &local).await,
                     Err(Problem::NotLeader) => self.there(&call, &message, &remote).await,
                     Err(problem) => Attempt::not_begun(format!("{problem:?}")),
                 }

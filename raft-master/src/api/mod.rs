@@ -33,5 +33,7 @@ pub const INCARNATION: &str = "raftdm-incarnation";
 pub const ADOPT_META: &str = "raftdm-adopt-meta";
 /// Metadata of a call that may have been carried out before, without the caller having had an answer.
 pub const REPEATED: &str = "raftdm-repeated";
+/// Metadata that names one call, also when it is sent again; a client may choose it, the first master does otherwise.
+pub const REQUEST: &str = "raftdm-request";
 /// Metadata of a query-status answer: age in milliseconds of the oldest report in it.
 pub const REPORT_AGE: &str = "raftdm-oldest-report-ms";

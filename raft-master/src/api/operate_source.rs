@@ -32,7 +32,7 @@ pub async fn handle(
 ) -> Result<OperateSourceResponse, Problem> {
     let op = SourceOp::try_from(request.op).unwrap_or(SourceOp::InvalidSourceOp);
     let answer = match op {
-        SourceOp::StartSource => create(&desk, &request).await,
+        SourceOp::StartSource => create(&desk, &call, &request).await,
         SourceOp::StopSource => stop(&desk, &call, &request).await,
         SourceOp::ShowSource => show(&desk, &request),
         SourceOp::UpdateSource => Err(Problem::Refused(Error::new(
@@ -79,7 +79,11 @@ fn parse(request: &OperateSourceRequest) -> Result<Vec<Wanted>, Error> {
     Ok(wanted)
 }
 
-async fn create(desk: &Desk, request: &OperateSourceRequest) -> Result<Vec<CommonWorkerResponse>, Problem> {
+async fn create(
+    desk: &Desk,
+    call: &Call,
+    request: &OperateSourceRequest,
+) -> Result<Vec<CommonWorkerResponse>, Problem> {
     let wanted = parse(request)?;
     let _latch = desk.tenure.latch.lock("sources", LATCH).await.ok_or_else(busy)?;
     let mut missing = Vec::new();
@@ -88,6 +92,8 @@ async fn create(desk: &Desk, request: &OperateSourceRequest) -> Result<Vec<Commo
             .state(|state| state.sources.get(&source.id).map(|s| (s.config == source.yaml, s.created_at_ms)));
         match stored {
             None => missing.push(source),
+            // Its own earlier attempt, perhaps, whose answer was lost.
+            Some((true, _)) if call.is_repeated() => {}
             Some((true, at)) if desk.tenure.answered.is_repetition(&key(&source.id), at, now_ms()) => {}
             Some(_) => {
                 let message = format!("source config with ID {} already exists", source.id);

@@ -89,7 +89,7 @@ async fn start(
         adopt_meta: call.metadata.get(ADOPT_META).is_some_and(|v| v == "true"),
         start_time: request.start_time.clone(),
     };
-    if !is_repetition(desk, &command)? {
+    if !is_repetition(desk, call, &command)? {
         let owners = owners(desk, &asked).await?;
         let items = pre_check(desk, &request.task, &owners).await?;
         let verdict = checktext::verdict(&items, Most::default());
@@ -109,7 +109,7 @@ async fn start(
 }
 
 /// True when this very start is in force and its answer may have been lost; an error when the task exists otherwise.
-fn is_repetition(desk: &Desk, c: &StartTask) -> Result<bool, Problem> {
+fn is_repetition(desk: &Desk, call: &Call, c: &StartTask) -> Result<bool, Problem> {
     let (taken, same, at) = desk.state(|state| {
         let subtasks = state.tasks.get(&c.task).map(|t| &t.subtasks);
         let existing = |id: &String| subtasks.and_then(|s| s.get(id));
@@ -128,7 +128,7 @@ fn is_repetition(desk: &Desk, c: &StartTask) -> Result<bool, Problem> {
     if taken.is_empty() {
         return Ok(false);
     }
-    if same && desk.tenure.answered.is_repetition(&c.task, at, now_ms()) {
+    if same && (call.is_repeated() || desk.tenure.answered.is_repetition(&c.task, at, now_ms())) {
         return Ok(true);
     }
     let message = format!("subtasks with name {} for sources [{}] already exist", c.task, taken.join(" "));

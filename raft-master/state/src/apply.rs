@@ -12,6 +12,9 @@ use crate::{
     state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Worker},
 };
 
+/// Cluster version from which on requests are remembered.
+const REQUESTS_SINCE: u64 = 2;
+
 /// A command that this program does not know: the replica must stop, never skip it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Incompatible {
@@ -42,8 +45,22 @@ pub enum Incompatible {
 }
 
 /// Applies one committed command. A refusal changes nothing. A command whose effect already holds is answered as done,
-/// so that a proposer may repeat it after an unknown outcome.
+/// so that a proposer may repeat it after an unknown outcome; one that carries a request changes something once, whatever
+/// others did since.
 pub fn apply(state: &mut State, command: &Command) -> Result<Outcome, Incompatible> {
+    // A master of an earlier version would carry it out again.
+    let remembered = !command.request.is_empty() && state.cluster_version >= REQUESTS_SINCE;
+    if remembered && command.body.is_some() && state.requests.contains(&command.request) {
+        return Ok(done(false, 0));
+    }
+    let outcome = carry_out(state, command)?;
+    if remembered && matches!(&outcome.result, Some(raft::outcome::Result::Done(done)) if done.changed) {
+        state.requests.push(command.request.clone());
+    }
+    Ok(outcome)
+}
+
+fn carry_out(state: &mut State, command: &Command) -> Result<Outcome, Incompatible> {
     let at = command.proposed_at_ms;
     match command.body.as_ref().ok_or(Incompatible::UnknownKind)? {
         Body::InitCluster(c) => init_cluster(state, c),

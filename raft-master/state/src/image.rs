@@ -8,6 +8,7 @@ use dm_proto::{
 use prost::Message;
 
 use crate::operators::Operators;
+use crate::requests::Requests;
 use crate::state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Task, Worker};
 
 /// Layout of [`StateImage`] that this program writes.
@@ -56,6 +57,7 @@ fn image(state: &State) -> StateImage {
         epoch_counter: state.epoch_counter,
         cluster_version: state.cluster_version,
         revision_counter: state.revision_counter,
+        requests: state.requests.iter().cloned().collect(),
         workers: state.workers.iter().map(|(name, w)| worker_image(name, w)).collect(),
         sources: state.sources.iter().map(|(id, s)| source_image(id, s)).collect(),
         tasks: state.tasks.iter().map(|(name, t)| task_image(name, t)).collect(),
@@ -107,6 +109,7 @@ pub fn restore(image: StateImage) -> Result<State, RestoreError> {
         cluster_version: image.cluster_version,
         epoch_counter: image.epoch_counter,
         revision_counter: image.revision_counter,
+        requests: Requests::restore(image.requests),
         ..State::default()
     };
     for w in image.workers {

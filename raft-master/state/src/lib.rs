@@ -9,6 +9,7 @@ mod liveness;
 mod operators;
 mod outcome;
 mod plan;
+mod requests;
 mod state;
 
 pub use apply::{Incompatible, apply};
@@ -17,4 +18,5 @@ pub use liveness::{Condition, Liveness, WorkerLiveness};
 pub use operators::{MAX_OPERATORS, MAX_STATEMENTS, Operators};
 pub use outcome::{code, command, done, refused};
 pub use plan::plan;
+pub use requests::Requests;
 pub use state::{Binding, CLUSTER_VERSION, Source, State, Subtask, Task, Worker};

@@ -32,7 +32,7 @@ pub mod code {
 
 /// A command with the proposer's time (milliseconds since 1970).
 pub fn command(proposed_at_ms: u64, body: Body) -> Command {
-    Command { proposed_at_ms, body: Some(body) }
+    Command { proposed_at_ms, request: Vec::new(), body: Some(body) }
 }
 
 /// The command holds now; `epoch` only for a binding.

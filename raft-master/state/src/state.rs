@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 
 use dm_proto::worker::{MetaStage, Stage};
 
-use crate::operators::Operators;
+use crate::{operators::Operators, requests::Requests};
 
 /// Version of the command set that this program can propose and apply.
-pub const CLUSTER_VERSION: u64 = 1;
+pub const CLUSTER_VERSION: u64 = 2;
 
 /// Desired state of the whole cluster. Ordered maps only: iteration is part of determinism.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct State {
     pub sources: BTreeMap<String, Source>,
     /// By task name; a task without subtasks does not exist.
     pub tasks: BTreeMap<String, Task>,
+    /// The last requests that changed something.
+    pub requests: Requests,
 }
 
 /// A worker that has registered.

@@ -325,13 +325,50 @@ fn the_founding_command_gives_the_same_state_on_every_version() {
         assert_eq!(encode(&state), golden);
     }
     let written = raft::InitCluster { cluster_id: "c1".into(), cluster_version: CLUSTER_VERSION };
-    assert_eq!(command(7, Body::InitCluster(written)).encode_to_vec(), after);
+    let today: &[u8] = b"\x08\x07\x52\x06\x0a\x02c1\x10\x02";
+    assert_eq!(command(7, Body::InitCluster(written)).encode_to_vec(), today);
     // A later version than this program's: the replica stops, as it would diverge.
     let mut state = State::default();
     let later = raft::InitCluster { cluster_id: "c1".into(), cluster_version: CLUSTER_VERSION + 1 };
     let outcome = apply(&mut state, &command(7, Body::InitCluster(later)));
     assert_eq!(outcome, Err(Incompatible::LaterCluster { found: CLUSTER_VERSION + 1 }));
     assert_eq!(state, State::default());
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_carried_out_once() {
+    let named = |request: &[u8], body| Command { request: request.to_vec(), ..command(5, body) };
+    let put = || Body::PutSource(raft::PutSource { source_id: "s".into(), config: "c".into() });
+    let remove = || Body::RemoveSource(raft::RemoveSource { source_id: "s".into() });
+    for version in [1, 2] {
+        let mut state = State::default();
+        let init = raft::InitCluster { cluster_id: "c1".into(), cluster_version: version };
+        apply(&mut state, &command(1, Body::InitCluster(init))).unwrap();
+        apply(&mut state, &named(b"mine", put())).unwrap();
+        apply(&mut state, &named(b"somebody else's", remove())).unwrap();
+        // Also by a master that has it from a snapshot.
+        let mut state = decode(&encode(&state)).unwrap();
+        let again = apply(&mut state, &named(b"mine", put())).unwrap().result.unwrap();
+        assert_eq!(state.sources.contains_key("s"), version == 1, "version 1 remembers nothing");
+        assert!(matches!(again, Res::Done(d) if d.changed == (version == 1)));
+        // Another one is another one, and one without a name is never the same.
+        apply(&mut state, &named(b"later", put())).unwrap();
+        assert!(state.sources.contains_key("s"));
+        apply(&mut state, &command(6, remove())).unwrap();
+        apply(&mut state, &command(6, put())).unwrap();
+        assert!(state.sources.contains_key("s"));
+    }
+    // A bounded number of them, and only of those that changed something.
+    let mut state = State { cluster_version: 2, ..State::default() };
+    for n in 0..5000u32 {
+        apply(&mut state, &named(&n.to_be_bytes(), if n % 2 == 0 { put() } else { remove() })).unwrap();
+        apply(&mut state, &named(&(n + 10_000).to_be_bytes(), if n % 2 == 0 { put() } else { remove() }))
+            .unwrap();
+    }
+    assert_eq!(state.requests.iter().count(), 1000);
+    assert!(
+        state.requests.contains(&4999u32.to_be_bytes()) && !state.requests.contains(&14_999u32.to_be_bytes())
+    );
 }
 
 #[test]

@@ -226,7 +226,9 @@ impl Cluster {
         let members = self.list_member().await?;
         let workers =
             section(&members, "worker").and_then(|w| w["workers"].as_array()).cloned().unwrap_or_default();
-        let bound = workers.iter().find(|w| w["source"] == source && w["stage"] == "bound");
+        let serves =
+            |w: &&Json| w["source"].as_str().is_some_and(|all| all.split(", ").any(|one| one == source));
+        let bound = workers.iter().find(|w| serves(w) && w["stage"] == "bound");
         Ok(bound.and_then(|w| w["name"].as_str()).map(str::to_owned))
     }
 

@@ -44,6 +44,23 @@ pub fn is_linearizable(operations: &[Operation]) -> bool {
     false
 }
 
+/// The last operations before the first answer that nothing explains, in the order of their answers.
+pub fn last_before_contradiction(operations: &[Operation], most: usize) -> Vec<Operation> {
+    let mut answers: Vec<u64> = operations.iter().filter_map(|o| o.ended).collect();
+    answers.sort_unstable();
+    // As it stood at that moment: later answers were still out.
+    let until = |moment: u64| {
+        let begun = operations.iter().filter(move |o| o.begun <= moment);
+        let open = |o: &Operation| Operation { ended: o.ended.filter(|end| *end <= moment), ..*o };
+        let seen = begun.map(open).filter(|o| o.ended.is_some() || matches!(o.action, Action::Set(_)));
+        seen.collect::<Vec<_>>()
+    };
+    let contradiction = answers.partition_point(|moment| is_linearizable(&until(*moment)));
+    let mut story = answers.get(contradiction).map(|moment| until(*moment)).unwrap_or_default();
+    story.sort_by_key(|o| o.ended.unwrap_or(u64::MAX));
+    story.split_off(story.len().saturating_sub(most))
+}
+
 #[cfg(test)]
 mod tests {
     use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -119,6 +136,8 @@ mod tests {
             operations.push(op(Action::Saw(false), end + 3, end + 4));
             operations.rotate_right(1);
             assert!(!is_linearizable(&operations), "{operations:?}");
+            let story = last_before_contradiction(&operations, 2);
+            assert_eq!(story.last().map(|o| o.begun), Some(end + 3), "{story:?}");
         }
     }
 }

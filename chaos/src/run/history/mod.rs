@@ -18,12 +18,14 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use self::{
-    check::{Operation, is_linearizable},
+    check::{Operation, is_linearizable, last_before_contradiction},
     client::Client,
 };
 use super::house::{CALM, House};
 
 const CLIENTS: usize = 3;
+/// Operations that a finding shows.
+const STORY: usize = 12;
 
 /// What all clients share.
 struct Shared {
@@ -117,10 +119,9 @@ impl History {
         let wrong = self.operations.iter().filter(|(_, operations)| !is_linearizable(operations));
         wrong
             .map(|(number, operations)| {
-                let mut operations = operations.clone();
-                operations.sort_by_key(|o| o.begun);
+                let story = last_before_contradiction(operations, STORY);
                 format!(
-                    "the control plane's history is not linearizable: {} (nanoseconds): {operations:?}",
+                    "the control plane's history is not linearizable: the last operations on {} (nanoseconds): {story:?}",
                     client::name(*number)
                 )
             })
