@@ -6,6 +6,7 @@ mod fault;
 mod history;
 mod house;
 mod inject;
+mod members;
 mod nemesis;
 mod page;
 mod report;

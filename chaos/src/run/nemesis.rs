@@ -11,7 +11,7 @@ use super::{
     fault::Fault,
     house::{CALM, House, Load},
     inject::{Victim, heal, inject},
-    timeline::Timeline,
+    timeline::{Kind, Timeline},
 };
 
 /// Bound on the time until rows flow again.
@@ -36,6 +36,11 @@ pub struct Injected {
     pub healed: f64,
     /// Seconds until the first row whose INSERT was begun later was at the target, of the slowest source.
     pub first_row: Option<f64>,
+    /// Seconds from the injection until the cluster noticed, until a source had another worker, and until that one owned the
+    /// target; where it came to that.
+    pub detected: Option<f64>,
+    pub reassigned: Option<f64>,
+    pub fence: Option<f64>,
     /// From when that is counted: rows may flow while the fault lasts, or only once it is healed.
     pub counted_from: &'static str,
 }
@@ -78,6 +83,9 @@ impl Nemesis {
                 injected: self.timeline.seconds(at),
                 healed: 0.0,
                 first_row: None,
+                detected: None,
+                reassigned: None,
+                fence: None,
                 counted_from: if fault.rows_go_on() && second.is_none() { "injection" } else { "healing" },
             });
             open.push((self.injected.len() - 1, at, cure));
@@ -110,6 +118,15 @@ impl Nemesis {
             entry.first_row = Some(first_row.as_secs_f64());
         }
         house.whole().await?;
+        let events = self.timeline.events();
+        for entry in self.injected.iter_mut().rev().take(fresh) {
+            let first = |kind| {
+                let later = events.iter().find(|e| e.kind == kind && e.at >= entry.injected);
+                later.map(|e| e.at - entry.injected)
+            };
+            (entry.detected, entry.reassigned, entry.fence) =
+                (first(Kind::Detected), first(Kind::Reassigned), first(Kind::Fence));
+        }
         self.timeline.note(format!("whole again; rows flowed after {} ms", first_row.as_millis()));
         tokio::time::sleep(rest).await;
         Ok(())

@@ -26,7 +26,7 @@ pub fn page(report: &Report) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
          <title>chaos: {} seed {}</title><style>{STYLE}</style>\
          <h1>{} · seed {} · {verdict}</h1><p><code>{}</code> · {}</p>\
-         <p>{} transactions, {} rows compared, {} lane writes audited, {} faults; equal {:.1} s after the last write.</p>",
+         <p>{} transactions, {} DDLs, {} rows compared, {} lane writes audited, {} operations of operators ({} without an answer), {} faults; equal {:.1} s after the last write.</p>",
         text(&report.scenario),
         report.seed,
         text(&report.scenario),
@@ -34,8 +34,11 @@ pub fn page(report: &Report) -> String {
         text(&report.command),
         text(&report.version),
         summary.transactions,
+        summary.ddls,
         summary.rows,
         summary.lane_writes,
+        summary.operations.0,
+        summary.operations.1,
         report.injected.len(),
         summary.converged
     );
@@ -59,17 +62,21 @@ pub fn page(report: &Report) -> String {
     }
     out.push_str("</table>");
     charts(&mut out, report);
-    out.push_str("<h2>Faults</h2><table><tr><th class=n>injected<th class=n>healed<th>fault<th>whom<th class=n>first row, ms<th>counted from");
+    out.push_str("<h2>Faults</h2><table><tr><th class=n>injected<th class=n>healed<th>fault<th>whom<th class=n>detected, ms<th class=n>reassigned, ms<th class=n>fence taken, ms<th class=n>first row, ms<th>counted from");
     for i in &report.injected {
+        let ms = |time: Option<f64>| time.map_or_else(String::new, |s| format!("{:.0}", s * 1000.0));
         let first = i.first_row.map_or_else(|| "never".to_owned(), |s| format!("{:.0}", s * 1000.0));
         let _ = write!(
             out,
-            "<tr><td class=n>{:.3}<td class=n>{:.3}<td>{}{}<td>{}<td class=n>{first}<td>{}",
+            "<tr><td class=n>{:.3}<td class=n>{:.3}<td>{}{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{first}<td>{}",
             i.injected,
             i.healed,
             i.fault.name(),
             if i.mixed { " (of two)" } else { "" },
             text(&i.whom),
+            ms(i.detected),
+            ms(i.reassigned),
+            ms(i.fence),
             i.counted_from
         );
     }

@@ -163,6 +163,9 @@ mod tests {
             injected: 0.0,
             healed: 1.0,
             first_row: Some(ms as f64 / 1000.0),
+            detected: None,
+            reassigned: None,
+            fence: None,
             counted_from: "injection",
         };
         let mut injected: Vec<_> = (1..=100).map(|ms| one(ms, false)).collect();

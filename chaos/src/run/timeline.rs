@@ -11,7 +11,10 @@ use mysql_async::{Conn, Opts, prelude::Queryable};
 use serde::Serialize;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::house::{House, Load, TASK};
+use super::{
+    house::{House, Load, TASK},
+    members,
+};
 use crate::probe::Gauge;
 
 /// Pause between two looks at the target's owner rows.
@@ -21,11 +24,25 @@ const SAMPLE: Duration = Duration::from_millis(250);
 /// How long the target may take to answer a look before the connection is made anew.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// What an event means for the fault before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The cluster has noticed it.
+    Detected,
+    /// A source has another worker.
+    Reassigned,
+    /// The target has another owner.
+    Fence,
+    Other,
+}
+
 /// One event.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
     /// Seconds from the beginning.
     pub at: f64,
+    pub kind: Kind,
     pub what: String,
 }
 
@@ -48,9 +65,14 @@ impl Timeline {
 
     /// Notes and prints an event of now.
     pub fn note(&self, what: String) {
+        self.note_as(Kind::Other, what);
+    }
+
+    /// The same for one that says how far the failover is.
+    pub fn note_as(&self, kind: Kind, what: String) {
         let at = self.seconds(Instant::now());
         println!("{at:>8.3} s  {what}");
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(Event { at, what });
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(Event { at, kind, what });
     }
 
     /// Everything so far.
@@ -75,18 +97,21 @@ pub struct Sample {
 pub struct Watch {
     stop: CancellationToken,
     owners: AbortOnDropHandle<()>,
+    members: AbortOnDropHandle<Result<()>>,
     samples: AbortOnDropHandle<Vec<Vec<Sample>>>,
 }
 
 impl Watch {
     pub fn start(house: &House, load: &Load, timeline: Timeline) -> Self {
         let stop = CancellationToken::new();
+        let members = members::watch(house.cluster.master_addrs(), timeline.clone(), stop.clone());
         let owners = owners(house.target.opts(), timeline.clone(), stop.clone());
         let gauges = load.probes.iter().map(crate::probe::Probe::gauge).collect();
         let samples = samples(gauges, timeline, stop.clone());
         Self {
             stop,
             owners: AbortOnDropHandle::new(tokio::spawn(owners)),
+            members: AbortOnDropHandle::new(tokio::spawn(members)),
             samples: AbortOnDropHandle::new(tokio::spawn(samples)),
         }
     }
@@ -95,6 +120,7 @@ impl Watch {
     pub async fn stop(self) -> Result<Vec<Vec<Sample>>> {
         self.stop.cancel();
         within(2 * ANSWER, "end the watch of the owners", self.owners).await?;
+        within(2 * ANSWER, "end the watch of the members", self.members).await??;
         within(2 * ANSWER, "end the sampling", self.samples).await
     }
 }
@@ -120,7 +146,8 @@ async fn owners(target: Opts, timeline: Timeline, stop: CancellationToken) {
         .await;
         for (source, epoch, attempt) in looked.unwrap_or_default() {
             if known.insert(source.clone(), (epoch, attempt)) != Some((epoch, attempt)) {
-                timeline.note(format!("fence taken: {source}, epoch {epoch}, attempt {attempt}"));
+                timeline
+                    .note_as(Kind::Fence, format!("fence taken: {source}, epoch {epoch}, attempt {attempt}"));
             }
         }
     }

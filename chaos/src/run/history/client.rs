@@ -7,23 +7,25 @@ use dm_proto::pb::{
 };
 use dm_tests::{SourceFile, wait_until};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::{
     Shared,
     check::{Action, Operation},
 };
-use crate::run::house::CALM;
+use crate::run::{house::CALM, members};
 
 /// How long a client waits for an answer. A master gives up earlier, unless it is frozen.
 const PATIENCE: Duration = Duration::from_secs(8);
-const CONNECT: Duration = Duration::from_secs(1);
 /// Between two operations of a client, in milliseconds.
 const REST: std::ops::Range<u64> = 10..200;
 
+/// What the names of these sources begin with.
+pub const PREFIX: &str = "operators-";
+
 /// Name of the source with this number.
 pub fn name(number: u64) -> String {
-    format!("operators-{number}")
+    format!("{PREFIX}{number}")
 }
 
 /// It asks any master, whichever leads.
@@ -47,13 +49,7 @@ enum Told {
 
 impl Client {
     pub fn new(masters: &str, file: SourceFile, random: StdRng, shared: Arc<Shared>) -> Result<Self> {
-        let mut clients = Vec::new();
-        for address in masters.split(',') {
-            let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-            let channel = endpoint.connect_timeout(CONNECT).timeout(PATIENCE).connect_lazy();
-            clients.push(MasterClient::new(channel));
-        }
-        Ok(Self { masters: clients, file, random, shared })
+        Ok(Self { masters: members::clients(masters, PATIENCE)?, file, random, shared })
     }
 
     pub async fn rest(&mut self) {

@@ -54,6 +54,11 @@ impl Shared {
     }
 }
 
+/// A source of the operators, which no task uses.
+pub fn is_operators(source: &str) -> bool {
+    source.starts_with(client::PREFIX)
+}
+
 /// Clients that create, remove and look for sources which no task uses.
 pub struct Operators {
     stop: CancellationToken,
