@@ -28,12 +28,19 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-# Tests run a worker with test switches (worker/src/test_switches.rs); a plain or release build never has them.
-switches=(--features dm-worker/test-switches) features=()
-case " ${packages[*]-} " in
-    '  ') packages=(--workspace) features=("${switches[@]}") ;;
-    *' dm-worker '*) features=("${switches[@]}") ;;
-esac
+# Tests run programs with test switches (worker/src/test_switches.rs, raft-master/src/test_switches.rs); a plain or
+# release build never has them.
+switches=() features=() switched=()
+for program in dm-worker dm-master; do
+    switches+=(--features "$program/test-switches")
+    case " ${packages[*]-} " in
+        '  ' | *" $program "*)
+            features+=(--features "$program/test-switches")
+            switched+=(-p "$program" --features "$program/test-switches")
+            ;;
+    esac
+done
+[ ${#packages[@]} -gt 0 ] || packages=(--workspace)
 
 export RAFT_DM_CACHE=${RAFT_DM_CACHE:-$HOME/.cache/raft-dm}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$RAFT_DM_CACHE/target}
@@ -70,8 +77,8 @@ if [ -n "$lint" ]; then
     end
     begin 'clippy'
     cargo clippy --locked "${packages[@]}" --all-targets -- -D warnings
-    if [ ${#features[@]} -gt 0 ]; then
-        cargo clippy --locked -p dm-worker --features test-switches -- -D warnings
+    if [ ${#switched[@]} -gt 0 ]; then
+        cargo clippy --locked "${switched[@]}" -- -D warnings
     fi
     end
 fi

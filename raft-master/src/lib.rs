@@ -14,3 +14,5 @@ pub mod problem;
 pub mod server;
 pub mod settings;
 pub mod signals;
+#[cfg(feature = "test-switches")]
+pub mod test_switches;

@@ -42,6 +42,12 @@ fn main() -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "dm-master starts");
+    let settings = Settings::from_config(&config);
+    #[cfg(feature = "test-switches")]
+    let settings = match dm_master::test_switches::install(settings) {
+        Ok(settings) => settings,
+        Err(error) => return failed(error.as_ref()),
+    };
     let stop = match signals::watch(LAST_RESORT, || std::process::exit(EXIT_FATAL.into())) {
         Ok(stop) => stop,
         Err(error) => return failed(&error),
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let code = runtime.block_on(run(Settings::from_config(&config), stop));
+    let code = runtime.block_on(run(settings, stop));
     // Threads that hang on a dead disk must not keep the process; what was done in order has been waited for.
     runtime.shutdown_background();
     code

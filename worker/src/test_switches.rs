@@ -1,15 +1,14 @@
 //! Test-only switches of a worker built with the feature `test-switches`; no other build has this file.
 //!
 //! `RAFT_DM_BROKEN=no_epoch,no_kill,...` breaks promises of the target protocol ([`dm_target::Broken`]), to prove that
-//! the checkers notice. `RAFT_DM_HOLD_DIR=DIR` holds the process at failpoints: whoever comes first to the failpoint
-//! `target::NAME` while a file `DIR/WORKER/NAME` exists renames it to `NAME.held` and goes on when that file is gone.
+//! the checkers notice. `RAFT_DM_HOLD_DIR=DIR` holds the process at failpoints that the files `DIR/WORKER/PLACE` arm, see
+//! [`dm_failpoints::hold_in`].
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::{anyhow, bail};
@@ -20,22 +19,6 @@ static BROKEN: OnceLock<Broken> = OnceLock::new();
 static TOKENS: OnceLock<BrokenTokens> = OnceLock::new();
 static RESET_UNSEEN: AtomicBool = AtomicBool::new(false);
 
-/// Where a test may hold the process, see `dm_target`'s failpoints.
-const FAILPOINTS: &[&str] = &[
-    "target::before_send",
-    "target::after_send",
-    "target::before_intent",
-    "target::before_ddl",
-    "target::after_intent",
-    "target::after_statement",
-    "target::after_done",
-    "target::before_checkpoint",
-    "target::after_checkpoint",
-    "target::before_kill",
-    "target::before_take_over",
-    "target::after_take_over",
-];
-
 /// Reads the environment; an unknown switch is an error, or a test would prove nothing.
 pub fn install(worker: &str) -> anyhow::Result<()> {
     let broken = parse(&std::env::var("RAFT_DM_BROKEN").unwrap_or_default())?;
@@ -43,13 +26,7 @@ pub fn install(worker: &str) -> anyhow::Result<()> {
     tracing::warn!(?broken, hold_dir = ?dir, "this build has test switches and must not be used for data");
     let _ = BROKEN.set(broken);
     let Some(dir) = dir else { return Ok(()) };
-    for &failpoint in FAILPOINTS {
-        let name = failpoint.trim_start_matches("target::");
-        let (armed, held) = (dir.join(name), dir.join(format!("{name}.held")));
-        fail::cfg_callback(failpoint, move || hold(&armed, &held))
-            .map_err(|e| anyhow!("{failpoint}: {e}"))?;
-    }
-    Ok(())
+    dm_failpoints::hold_in(&dir).map_err(|error| anyhow!(error))
 }
 
 /// The promises that are broken.
@@ -66,18 +43,6 @@ pub fn reset_unseen() -> bool {
 pub fn break_tokens(writer: &mut RowWriter) {
     if let Some(broken) = TOKENS.get() {
         writer.break_tokens(*broken);
-    }
-}
-
-/// Blocks the thread, as a process that gets no time does.
-fn hold(armed: &Path, held: &Path) {
-    // Of several threads only one succeeds.
-    if armed.exists() && std::fs::rename(armed, held).is_ok() {
-        tracing::warn!(at = %held.display(), "held by a test");
-        while held.exists() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        tracing::warn!(at = %held.display(), "goes on");
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Setup {
     pub broken: &'static str,
     /// The masters' `lease-ttl`.
     pub lease: &'static str,
+    /// After how many log entries a master makes a snapshot.
+    pub snapshot_every: u64,
 }
 
 impl Default for Setup {
@@ -44,6 +46,7 @@ impl Default for Setup {
             flush: Flush::Relaxed,
             broken: "",
             lease: "3s",
+            snapshot_every: 5000,
         }
     }
 }
@@ -76,8 +79,8 @@ impl Scene {
         let holds = Scratch::new("holds")?;
         let lease = holds.path().join("master.toml");
         std::fs::write(&lease, format!("lease-ttl = \"{}\"\n", setup.lease))?;
-        for worker in ["w1", "w2"] {
-            std::fs::create_dir(holds.path().join(worker))?;
+        for member in ["w1", "w2", "m1", "m2", "m3", "m4"] {
+            std::fs::create_dir(holds.path().join(member))?;
         }
         let ports = [free_port(), free_port()];
         let sessions = [Proxy::start(ports[0]).await?, Proxy::start(ports[1]).await?];
@@ -89,6 +92,7 @@ impl Scene {
             env: vec![
                 ("RAFT_DM_BROKEN".to_owned(), setup.broken.to_owned()),
                 ("RAFT_DM_HOLD_DIR".to_owned(), holds.path().display().to_string()),
+                ("RAFT_DM_SNAPSHOT_EVERY".to_owned(), setup.snapshot_every.to_string()),
             ],
             ..ClusterOptions::default()
         };
@@ -120,12 +124,12 @@ impl Scene {
     }
 
     async fn begin(&mut self) -> Result<()> {
-        for worker in ["w1", "w2"] {
-            let log = self.rig.cluster.member(worker)?.log_text()?;
+        for member in ["w1", "w2", "m1"] {
+            let log = self.rig.cluster.member(member)?.log_text()?;
             ensure!(
                 log.contains("this build has test switches"),
-                "the worker is built without its test switches: \
-                 cargo build --bins --workspace --features dm-worker/test-switches"
+                "{member} is built without its test switches: \
+                 cargo build --bins --workspace --features dm-worker/test-switches,dm-master/test-switches"
             );
         }
         self.write().await?;
@@ -239,9 +243,9 @@ impl Scene {
         Ok(self.rig.cluster.member(worker)?.log_text()?.len())
     }
 
-    /// Files that arm a failpoint of a worker and tell that it holds.
-    pub fn hold_files(&self, worker: &str, failpoint: &str) -> (PathBuf, PathBuf) {
-        let dir = self.holds.path().join(worker);
+    /// Files that arm a failpoint of a worker or a master and tell that it holds.
+    pub fn hold_files(&self, member: &str, failpoint: &str) -> (PathBuf, PathBuf) {
+        let dir = self.holds.path().join(member);
         (dir.join(failpoint), dir.join(format!("{failpoint}.held")))
     }
 

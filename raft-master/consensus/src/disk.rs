@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use dm_failpoints::{Failpoint, hold};
+
 /// Access for the owner alone: log and snapshots hold the passwords of sources and targets.
 const PRIVATE: u32 = 0o700;
 
@@ -52,6 +54,7 @@ pub fn replace(dir: &Path, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     }
     file.sync_all()?;
     drop(file);
+    hold(Failpoint::BeforeRename);
     fs::rename(&temporary, dir.join(name))?;
     sync_dir(dir)
 }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dm_failpoints::{Failpoint, hold};
 use dm_proto::peer as pb;
 use prost::Message;
 
@@ -42,7 +43,9 @@ impl SnapshotFolder {
         let length = u32::try_from(header.len()).map_err(io::Error::other)?.to_be_bytes();
         let crc = crc32fast::hash(&header).to_be_bytes();
         let name = file_name(meta.last_log_id.as_ref());
+        hold(Failpoint::BeforeSnapshot);
         disk::replace(&self.path, &name, &[MAGIC, &length, &crc, &header, data])?;
+        hold(Failpoint::AfterSnapshot);
         for (_, path) in self.files()?.into_iter().skip(GENERATIONS) {
             fs::remove_file(path)?;
         }

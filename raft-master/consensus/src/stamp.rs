@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dm_failpoints::{Failpoint, hold};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,7 @@ impl DataDir {
         Sentinel::create(&path.join("sentinel"), node_id)?;
         make_log(&path.join("log"))?;
         disk::sync_dir(path)?;
+        hold(Failpoint::HalfMade);
         stamp.ready = true;
         write_stamp(path, &stamp)?;
         tracing::info!(path = %path.display(), node_id, "made a new data directory");
@@ -186,7 +188,10 @@ impl Drop for DataDir {
 
 fn write_stamp(path: &Path, stamp: &Stamp) -> io::Result<()> {
     let text = serde_json::to_vec_pretty(stamp).map_err(io::Error::other)?;
-    disk::replace(path, STAMP, &[&text, b"\n"])
+    hold(Failpoint::BeforeStamp);
+    disk::replace(path, STAMP, &[&text, b"\n"])?;
+    hold(Failpoint::AfterStamp);
+    Ok(())
 }
 
 #[cfg(test)]

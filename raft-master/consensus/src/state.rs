@@ -4,6 +4,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use dm_failpoints::{Failpoint, hold};
 use futures::{Stream, StreamExt};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder,
@@ -182,8 +183,10 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for AppliedState<M> {
     {
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
+            hold(Failpoint::BeforeApply);
             let response = self.apply_one(entry.log_id, &entry.payload)?;
             self.publish(Some(entry.log_id));
+            hold(Failpoint::AfterApply);
             if let Some(responder) = responder {
                 responder.send(response);
             }
@@ -200,6 +203,7 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for AppliedState<M> {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: SnapshotData) -> io::Result<()> {
+        hold(Failpoint::BeforeInstall);
         {
             let mut inner = self.write();
             if let Err(error) = inner.machine.restore(&data) {
@@ -210,7 +214,10 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for AppliedState<M> {
             inner.membership = meta.last_membership.clone();
         }
         self.publish(meta.last_log_id);
-        self.store(meta.clone(), data).await
+        hold(Failpoint::HalfInstall);
+        self.store(meta.clone(), data).await?;
+        hold(Failpoint::AfterInstall);
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {

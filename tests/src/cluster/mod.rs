@@ -128,6 +128,16 @@ impl Cluster {
         self.wait_ready().await
     }
 
+    /// Starts one more master, which asks the others to take it in. Does not wait until it serves.
+    pub fn add_master(&mut self, name: &str) -> Result<()> {
+        let mut args = vec![format!("--join={}", self.master_addrs())];
+        args.extend(self.options.master_args.iter().cloned());
+        let mut member = Member::master(&self.setup(), name, free_port(), free_port(), &args);
+        member.start()?;
+        self.members.push(member);
+        Ok(())
+    }
+
     /// The scratch folder.
     pub fn dir(&self) -> &Path {
         self.scratch.path()

@@ -7,6 +7,7 @@ use std::{
     sync::Mutex,
 };
 
+use dm_failpoints::{Failpoint, hold};
 use dm_proto::worker::Authority;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -94,7 +95,9 @@ impl AuthorityStore {
         }
         if greatest > old || state.cluster_id.is_empty() {
             let next = Stored { cluster_id: new.cluster_id.clone(), term: new.term, revision: new.revision };
+            hold(Failpoint::BeforeAuthority);
             store(&self.path, &next)?;
+            hold(Failpoint::AfterAuthority);
             *state = next;
         }
         Ok(())

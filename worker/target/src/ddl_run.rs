@@ -1,10 +1,10 @@
 //! Running a DDL between intent and done.
 
+use dm_failpoints::{Failpoint, hold};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ddl::{DdlDecision, DdlRecord, DdlStep};
 use crate::error::TargetError;
-use crate::hold::hold;
 use crate::link::Link;
 use crate::literal::{self, text_string};
 use crate::rows::definitions_text;
@@ -47,16 +47,16 @@ impl Shared {
             done: false,
         };
         let intent = self.intent_sql(&record);
-        hold("target::before_intent");
+        hold(Failpoint::BeforeIntent);
         self.with_spine(async |shared, spine| {
             shared.spine_packet(spine, &[], |packet| packet.record(&intent)).await
         })
         .await?;
-        hold("target::after_intent");
+        hold(Failpoint::AfterIntent);
         self.run_statement(link, &record).await?;
-        hold("target::after_statement");
+        hold(Failpoint::AfterStatement);
         self.ddl_done(&record).await?;
-        hold("target::after_done");
+        hold(Failpoint::AfterDone);
         if let Some(txn) = record.txn.filter(|_| record.last) {
             let mut state = self.state();
             let number = state.tracker.push(vec![txn], None)?;
@@ -74,10 +74,10 @@ impl Shared {
     ) -> Result<(), TargetError> {
         if decision == DdlDecision::Run {
             self.with_ddl(async |shared, link| shared.run_statement(link, record).await).await?;
-            hold("target::after_statement");
+            hold(Failpoint::AfterStatement);
         }
         self.ddl_done(record).await?;
-        hold("target::after_done");
+        hold(Failpoint::AfterDone);
         let mut state = self.state();
         if let Some(txn) = record.txn.as_ref().filter(|_| record.last) {
             state.tracker.insert(txn)?;
@@ -89,7 +89,9 @@ impl Shared {
 
     /// One swap: the transaction joins the set. Its records, if it has any, go with the next checkpoint.
     pub(crate) async fn join_skipped(&self, spine: &mut Spine, txn: &TxnId) -> Result<(), TargetError> {
+        hold(Failpoint::BeforeSkip);
         self.spine_packet(spine, &[txn], |_| {}).await?;
+        hold(Failpoint::AfterSkip);
         let mut state = self.state();
         let number = state.tracker.push(vec![txn.clone()], None)?;
         state.tracker.ack(number)?;
@@ -110,7 +112,9 @@ impl Shared {
             text_string(&record.txn_text),
             record.ordinal
         );
+        hold(Failpoint::BeforeForget);
         self.spine_packet(spine, &[], |packet| packet.record_exactly(sql.as_bytes(), 1)).await?;
+        hold(Failpoint::AfterForget);
         self.state().undecided = false;
         Ok(())
     }
@@ -120,7 +124,7 @@ impl Shared {
         for statement in &record.session {
             link.run(statement.as_bytes(), packet).await?;
         }
-        hold("target::before_ddl");
+        hold(Failpoint::BeforeDdl);
         let begun = tokio::time::Instant::now();
         loop {
             match link.run(&record.sql, self.spec.limits.ddl).await {

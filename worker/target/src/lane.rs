@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use dm_failpoints::{Failpoint, hold};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::batch::Batch;
 use crate::error::TargetError;
-use crate::hold::hold;
 use crate::link::Link;
 use crate::literal;
 use crate::marks::Done;
@@ -107,7 +107,13 @@ impl Lane {
             packet.record_exactly(&sql, 1);
         }
         let packet = packet.commit();
-        hold("target::before_send");
+        hold(Failpoint::BeforeSend);
+        if work.batch.part.is_some() {
+            hold(Failpoint::BeforePart);
+        }
+        if work.batch.chunk.is_some() {
+            hold(Failpoint::BeforeChunk);
+        }
         let answers = match shared.send(&mut self.link, &packet).await {
             Ok(answers) => answers,
             Err(error) => {
@@ -118,7 +124,13 @@ impl Lane {
                 return Err(error.of_batch(&work.batch));
             }
         };
-        hold("target::after_send");
+        hold(Failpoint::AfterSend);
+        if work.batch.part.is_some() {
+            hold(Failpoint::AfterPart);
+        }
+        if work.batch.chunk.is_some() {
+            hold(Failpoint::AfterChunk);
+        }
         self.seq += 1;
         let (missed, warnings) = packet.misses(&answers);
         self.acknowledge(shared, work, done, missed, warnings)

@@ -19,7 +19,6 @@ mod ddl_run;
 mod detector;
 mod error;
 mod executed;
-mod hold;
 mod lane;
 mod link;
 mod literal;

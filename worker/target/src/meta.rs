@@ -1,5 +1,7 @@
 //! The meta tables: creation in stage CREATING, and the check that they exist ever after.
 
+use dm_failpoints::{Failpoint, hold};
+
 use crate::error::TargetError;
 use crate::link::Link;
 use crate::literal::{ident, text_string};
@@ -40,6 +42,7 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
     // After the row: a DDL makes the servers write their log, also where commits are not flushed at once. The leader
     // is about to commit "created", and a lost row would stop the task.
     statements.extend(others);
+    hold(Failpoint::BeforeMeta);
     for statement in &statements {
         link.run(statement.as_bytes(), spec.limits.packet).await?;
     }
@@ -56,6 +59,7 @@ pub async fn create_meta(spec: &TargetSpec) -> Result<(), TargetError> {
         )
         .await?;
     link.close().await;
+    hold(Failpoint::AfterMeta);
     match found {
         Some(cluster) if cluster == spec.cluster_id || spec.adopt => Ok(()),
         Some(cluster) => Err(TargetError::Foreign { found: cluster, ours: spec.cluster_id.clone() }),

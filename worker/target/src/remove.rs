@@ -1,5 +1,7 @@
 //! Removing what a source's former life has left in the meta schema (`start-task --remove-meta`).
 
+use dm_failpoints::{Failpoint, hold};
+
 use crate::error::TargetError;
 use crate::link::Link;
 use crate::literal::{ident, text_string};
@@ -86,9 +88,11 @@ async fn remove(
         }
     }
     statements.push("COMMIT".to_owned());
+    hold(Failpoint::BeforeRemove);
     for statement in &statements {
         link.run(statement.as_bytes(), spec.limits.packet).await?;
     }
+    hold(Failpoint::AfterRemove);
     tracing::info!(source = %spec.source_id, task = %spec.task, "progress of an earlier life is removed from the target");
     Ok(())
 }

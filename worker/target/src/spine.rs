@@ -1,7 +1,8 @@
 //! Lane -1: checkpoints, DDL records and every change of lane rows.
 
+use dm_failpoints::{Failpoint, hold};
+
 use crate::error::TargetError;
-use crate::hold::hold;
 use crate::link::Link;
 use crate::literal;
 use crate::names::SPINE_LANE;
@@ -113,7 +114,7 @@ impl Shared {
         if retire {
             self.set_roster(MAIN_STREAM, lanes);
         }
-        hold("target::before_checkpoint");
+        hold(Failpoint::BeforeCheckpoint);
         let mut sql = format!("UPDATE {} SET `executed` = ", self.names.checkpoint).into_bytes();
         literal::text(&mut sql, &executed.to_string());
         if let Some(identity) = &update.source_identity {
@@ -158,7 +159,7 @@ impl Shared {
             }
         })
         .await?;
-        hold("target::after_checkpoint");
+        hold(Failpoint::AfterCheckpoint);
         let mut state = self.state();
         state.ddl_done.retain(|entry| !covered.contains(entry));
         state.retire = false;

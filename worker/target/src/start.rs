@@ -1,5 +1,7 @@
 //! Start of the main stream, and the records of the load.
 
+use dm_failpoints::{Failpoint, hold};
+
 use crate::error::TargetError;
 use crate::executed::ExecutedSet;
 use crate::literal;
@@ -65,6 +67,7 @@ impl Shared {
             names.lane,
             literal::text_string(&roster.text()),
         );
+        hold(Failpoint::BeforeBegin);
         self.spine_packet(spine, &[], |packet| {
             packet.record(clear.as_bytes());
             packet.record(&checkpoint);
@@ -99,6 +102,7 @@ impl Shared {
             }
         })
         .await?;
+        hold(Failpoint::AfterBegin);
         let mut state = self.state();
         state.generation = generation;
         state.checkpointed = executed.clone();
@@ -126,6 +130,7 @@ impl Shared {
             self.names.load
         );
         let clear = format!("DELETE FROM {} WHERE `source_id` = {source}", self.names.load);
+        hold(Failpoint::BeforePlan);
         self.spine_packet(spine, &[], |packet| packet.record(clear.as_bytes())).await?;
         let mut sql = insert.clone().into_bytes();
         for chunk in chunks {
@@ -150,7 +155,10 @@ impl Shared {
         sql.extend_from_slice(format!("({source}, {MARKER}, '', '', ").as_bytes());
         literal::blob(&mut sql, note);
         sql.extend_from_slice(b", 0, 0, 'planned')");
-        self.spine_packet(spine, &[], |packet| packet.record(&sql)).await
+        hold(Failpoint::HalfPlan);
+        self.spine_packet(spine, &[], |packet| packet.record(&sql)).await?;
+        hold(Failpoint::AfterPlan);
+        Ok(())
     }
 }
 

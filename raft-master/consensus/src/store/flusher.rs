@@ -7,6 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use dm_failpoints::{Failpoint, hold};
 use openraft::storage::IOFlushed;
 use tokio::sync::oneshot;
 
@@ -59,12 +60,16 @@ impl Durable {
     }
 
     fn commit(&self, tail: Option<LogId>) -> io::Result<()> {
+        if tail.is_some() {
+            hold(Failpoint::BeforeFlush);
+        }
         self.watch.time(|| {
             self.flush()?;
-            match tail {
-                Some(tail) => self.sentinel().raise_tail(tail),
-                None => Ok(()),
-            }
+            let Some(tail) = tail else { return Ok(()) };
+            hold(Failpoint::AfterFlush);
+            self.sentinel().raise_tail(tail)?;
+            hold(Failpoint::AfterAppend);
+            Ok(())
         })
     }
 

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use dm_failpoints::{Failpoint, hold};
 use dm_proto::peer as pb;
 use openraft::{
     OptionalSend,
@@ -207,9 +208,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        hold(Failpoint::BeforeVote);
         self.put(VOTE, &codec::vote_to_pb(vote))?;
         self.shared.flusher.sync().await?;
+        hold(Failpoint::HalfVote);
         self.timed(|| self.sentinel().save_vote(vote))?;
+        hold(Failpoint::AfterVote);
         self.state().vote = Some(*vote);
         Ok(())
     }
@@ -217,7 +221,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Not flushed: it rides on the next flush, and a restarted member learns the rest from the leader.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         match committed {
-            Some(committed) => self.put(COMMITTED, &codec::log_id_to_pb(&committed)),
+            Some(committed) => {
+                hold(Failpoint::BeforeCommitted);
+                self.put(COMMITTED, &codec::log_id_to_pb(&committed))?;
+                hold(Failpoint::AfterCommitted);
+                Ok(())
+            }
             None => self.shared.trees.meta.remove(COMMITTED).map_err(io::Error::other).map(drop),
         }
     }
@@ -243,6 +252,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(Ok(()));
             return Ok(());
         };
+        hold(Failpoint::BeforeAppend);
         self.timed(|| self.shared.trees.log.apply_batch(batch).map_err(io::Error::other))?;
         self.state().last = Some(tail);
         self.shared.flusher.submit(Job::Append { callback, tail })
@@ -252,23 +262,30 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let (last, purged) = self.ends();
         let start = last_log_id.map_or(0, |id| id.index + 1);
         let Some(last) = last.filter(|last| last.index >= start) else { return Ok(()) };
+        hold(Failpoint::BeforeTruncate);
         // Appends still in the flusher's queue would raise the tail again.
         self.shared.flusher.sync().await?;
         self.timed(|| self.sentinel().lower_tail(last_log_id))?;
+        hold(Failpoint::HalfTruncate);
         self.remove(start, last.index + 1)?;
         self.shared.flusher.sync().await?;
+        hold(Failpoint::AfterTruncate);
         self.state().last = last_log_id.max(purged);
         Ok(())
     }
 
     /// Not flushed: entries that come back after a crash are left over, and removed at the next start.
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
+        hold(Failpoint::BeforePurge);
         self.put(PURGED, &codec::log_id_to_pb(&log_id))?;
+        hold(Failpoint::HalfPurge);
         {
             let mut state = self.state();
             state.purged = state.purged.max(Some(log_id));
             state.last = state.last.max(Some(log_id));
         }
-        self.remove(0, log_id.index + 1)
+        self.remove(0, log_id.index + 1)?;
+        hold(Failpoint::AfterPurge);
+        Ok(())
     }
 }

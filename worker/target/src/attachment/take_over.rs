@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dm_binlog::Flavor;
+use dm_failpoints::{Failpoint, hold};
 use futures::future::try_join_all;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
@@ -15,7 +16,6 @@ use super::proof::prove_fence;
 use crate::detector::Detector;
 use crate::error::TargetError;
 use crate::executed::ExecutedSet;
-use crate::hold::hold;
 use crate::lane::{Lane, Work};
 use crate::link::Link;
 use crate::literal::text_string;
@@ -58,11 +58,11 @@ pub(super) async fn take_over(mut spec: TargetSpec) -> Result<(Attachment, Resum
     prove_fence(Link::open(&spec, "proof").await?, &spec, &names).await?;
 
     // (1) Free the locks of the former connections.
-    hold("target::before_kill");
+    hold(Failpoint::BeforeKill);
     kill_former(&mut spine, &spec, &former).await?;
     // (2) Own the rows.
     let former = own_rows(&mut spine, &spec, &names, attempt, &former).await?;
-    hold("target::after_take_over");
+    hold(Failpoint::AfterTakeOver);
     // (3) What is left of the former attempt; its DDL connection must be gone.
     kill_former(&mut spine, &spec, &former).await?;
     succeed_ddl(&mut ddl_link, &spec, &names, attempt).await?;
@@ -294,7 +294,7 @@ async fn try_own_rows(
             message: format!("{} of {} rows were taken over", answer.affected, rows.len()),
         });
     }
-    hold("target::before_take_over");
+    hold(Failpoint::BeforeTakeOver);
     link.run(b"COMMIT", deadline).await?;
     Ok(rows)
 }
@@ -342,6 +342,7 @@ async fn insert_missing(shared: &Shared, found: &[LaneRow]) -> Result<(), Target
         values.join(", ")
     );
     shared.set_roster(spec.stream, spec.lanes);
+    hold(Failpoint::BeforeLaneRows);
     shared
         .with_spine(async |shared, spine| {
             shared
@@ -350,7 +351,9 @@ async fn insert_missing(shared: &Shared, found: &[LaneRow]) -> Result<(), Target
                 })
                 .await
         })
-        .await
+        .await?;
+    hold(Failpoint::AfterLaneRows);
+    Ok(())
 }
 
 fn start_tasks(shared: Shared, lanes: Vec<Lane>) -> Attachment {
