@@ -55,7 +55,11 @@ async fn mixed_faults_find_nothing() -> Result<()> {
     ensure!(injected.iter().all(|i| i["first_row"].is_number()), "{injected:#?}");
     let count = |what: &str| report["summary"][what].as_u64().unwrap_or(0);
     ensure!(
-        count("transactions") > 10_000 && count("rows") > 10_000 && count("lane_writes") > 1_000,
+        count("transactions") > 10_000
+            && count("rows") > 10_000
+            && count("lane_writes") > 1_000
+            && count("ddls") > 100
+            && report["summary"]["operations"][0].as_u64().is_some_and(|answered| answered > 500),
         "{text}"
     );
     Ok(())
