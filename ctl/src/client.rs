@@ -27,6 +27,8 @@ const PROBE: &str = "/raftdm.Probe/Answer";
 const ADOPT_META: &str = "raftdm-adopt-meta";
 /// Says that the request may have been carried out before, so that stopping what is gone already is no error.
 const REPEATED: &str = "raftdm-repeated";
+/// Names the request, also when it is sent again: what it changes, it changes once.
+const REQUEST: &str = "raftdm-request";
 
 /// What goes with a request besides its message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,11 +67,12 @@ impl Masters {
         options: CallOptions,
         send: impl AsyncFn(MasterClient<Channel>, Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
-        let first = send(self.client.clone(), request(message.clone(), options)).await;
+        let name = format!("{:032x}", rand::random::<u128>());
+        let first = send(self.client.clone(), request(message.clone(), options, &name)).await;
         match first {
             Err(status) if again(&status) => {
                 self.client = first_that_answers(&self.addresses).await?;
-                let mut second = request(message, options);
+                let mut second = request(message, options, &name);
                 second.metadata_mut().insert(REPEATED, MetadataValue::from_static("true"));
                 Ok(send(self.client.clone(), second).await?.into_inner())
             }
@@ -78,8 +81,11 @@ impl Masters {
     }
 }
 
-fn request<Q>(message: Q, options: CallOptions) -> Request<Q> {
+fn request<Q>(message: Q, options: CallOptions, name: &str) -> Request<Q> {
     let mut request = Request::new(message);
+    if let Ok(name) = name.parse() {
+        request.metadata_mut().insert(REQUEST, name);
+    }
     if let Some(timeout) = options.timeout {
         request.set_timeout(timeout);
     }

@@ -15,6 +15,8 @@ pub struct FakeMaster {
     pub unavailable: Arc<Mutex<u32>>,
     /// Answer no call at all from now on; told to whoever watches.
     pub never: Arc<Mutex<Option<tokio::sync::watch::Sender<bool>>>>,
+    /// What the last operation was called.
+    pub request: Arc<Mutex<String>>,
 }
 
 impl FakeMaster {
@@ -86,7 +88,13 @@ master! {
             &self,
             request: Request<pb::OperateTaskRequest>,
         ) -> Result<Response<pb::OperateTaskResponse>, Status> {
-            let repeated = if request.metadata().contains_key("raftdm-repeated") { " again" } else { "" };
+            let name = request.metadata().get("raftdm-request").unwrap().to_str().unwrap().to_owned();
+            let before = std::mem::replace(&mut *self.request.lock().unwrap(), name.clone());
+            let repeated = match request.metadata().contains_key("raftdm-repeated") {
+                true if before == name => " again",
+                true => " again, as another one",
+                false => "",
+            };
             let r = request.into_inner();
             self.note(format!("{:?} {} {:?}{repeated}", r.op(), r.name, r.sources)).await?;
             if r.name == "boom" {
