@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod barrier;
+mod barrier_operators;
 mod crash;
 mod data;
 mod definitions;

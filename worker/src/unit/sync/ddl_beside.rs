@@ -51,13 +51,19 @@ impl Pipeline<'_> {
         let place = (transaction.start.file.clone(), transaction.start.pos);
         let ddl = DdlBeside { txn: txn.clone(), start: place, tables, steps: plan.steps };
         self.tables.begin_ddl(targets, plan.pending);
+        self.keeper.dm.hold(txn);
         // Definitions before and after are stored first: whichever way a crash goes, one of them fits.
         self.keeper.set_schemas(self.tables.to_stored().encode()).await;
         self.keeper.write(self.attachment).await.map_err(|e| self.target(&e))?;
         self.context.status.sync.set_blocking_ddl(&text);
-        self.recent.begin_ddl(OpenDdl { txn: txn.clone(), sql: text, place: location(transaction) });
+        self.recent.begin_ddl(OpenDdl {
+            txn: txn.clone(),
+            sql: text,
+            place: location(transaction),
+            start: transaction.start.clone(),
+        });
         self.attachment.begin_ddl(ddl).await.map_err(|e| self.target(&e))?;
-        self.context.status.sync.submitted(transaction.end.clone(), 0);
+        self.context.status.sync.submitted(0);
         Ok(())
     }
 

@@ -189,7 +189,7 @@ impl Pipeline<'_> {
             self.flush().await?;
             self.attachment.drain().await.map_err(|e| self.target(&e))?;
         } else {
-            self.context.status.sync.submitted(transaction.end.clone(), 0);
+            self.context.status.sync.submitted(0);
         }
         if let Some(stored) = self.tables.take_changed() {
             self.keeper.set_schemas(stored.encode()).await;

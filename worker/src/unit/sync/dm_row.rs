@@ -1,4 +1,5 @@
-//! DM's form of the checkpoint, kept up to date beside ours, so that a user can go back to DM.
+//! Places in the source's binlog up to which everything is applied; and DM's form of the checkpoint, kept up to date beside
+//! ours, so that a user can go back to DM.
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -18,13 +19,25 @@ const LONGEST_ID: usize = 32;
 const LONGEST_NAME: usize = 128;
 const LONGEST_GTIDS: usize = 65_535;
 
+/// Where a transaction ends.
+#[derive(Debug)]
+struct End {
+    /// None: everything up to there was applied when the stream began.
+    txn: Option<TxnId>,
+    place: Place,
+    /// Later ones pass it in the set: that they are applied says nothing of it.
+    hole: bool,
+    /// Ends before it are left out.
+    merged: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Quoted name of the table; empty: nothing is written.
     table: String,
     source: String,
-    /// Ends of transactions in the source's order, from the first one that `low` lacks.
-    ends: VecDeque<(Option<TxnId>, Place)>,
+    /// In the source's order, from the first one that `low` lacks.
+    ends: VecDeque<End>,
     /// Where the source's binlog ended when the stream began, and its GTIDs: until the stream has passed there, it may meet
     /// transactions that are applied already. None: it has passed.
     until: Option<(Place, String)>,
@@ -34,6 +47,18 @@ struct State {
     warned: bool,
 }
 
+impl State {
+    /// Forgets the ends below the first hole.
+    fn trim(&mut self, low: &ExecutedSet) {
+        let below = |end: &End| end.txn.as_ref().is_none_or(|txn| low.contains(txn));
+        while self.ends.front().is_some_and(below) {
+            if let Some(end) = self.ends.pop_front() {
+                self.low = end.place;
+            }
+        }
+    }
+}
+
 /// Knows where transactions end, and from that makes DM's row.
 #[derive(Debug, Default)]
 pub struct DmRow {
@@ -41,9 +66,13 @@ pub struct DmRow {
 }
 
 impl DmRow {
-    /// Begins to write; `start` is where the stream begins, as far as that is known, and `until` where the source's binlog
-    /// ends, if something above the start may be applied already.
-    pub fn begin(&self, context: &SubtaskContext, start: Option<Place>, until: Option<(Place, String)>) {
+    /// Where the stream begins.
+    pub fn start(&self, start: Place) {
+        self.lock().low = start;
+    }
+
+    /// Begins to write; `until` is where the source's binlog ends, if something above the start may be applied already.
+    pub fn begin(&self, context: &SubtaskContext, until: Option<(Place, String)>) {
         let mut state = self.lock();
         let name = TableName::new(
             context.subtask.meta_schema.as_str(),
@@ -51,13 +80,27 @@ impl DmRow {
         );
         state.table = name.quoted();
         state.source.clone_from(&context.source_id);
-        state.low = start.unwrap_or_default();
         state.until = until;
     }
 
     /// A transaction ends here; told for each one, in the source's order, before it can be applied.
     pub fn ended(&self, txn: &TxnId, end: &Place) {
         self.push(Some(txn.clone()), end);
+    }
+
+    /// The transaction, one that has just ended, is passed by what comes after it.
+    pub fn hold(&self, txn: &TxnId) {
+        let mut state = self.lock();
+        if let Some(end) = state.ends.iter_mut().rev().find(|end| end.txn.as_ref() == Some(txn)) {
+            end.hole = true;
+        }
+    }
+
+    /// The end of the last transaction before the first one that the set lacks; empty where it is not known.
+    pub fn applied(&self, low: &ExecutedSet) -> Place {
+        let mut state = self.lock();
+        state.trim(low);
+        state.low.clone()
     }
 
     /// The source has sent everything up to here; what it left out (`skips`: it may) was applied when the stream began.
@@ -82,15 +125,15 @@ impl DmRow {
     fn push(&self, txn: Option<TxnId>, end: &Place) {
         self.reach(end);
         let mut state = self.lock();
-        if state.table.is_empty() || end.file.is_empty() {
+        if end.file.is_empty() {
             return;
         }
-        let entry = (txn, end.clone());
-        if state.ends.len() >= MOST_ENDS {
-            // Once the later one is below every hole, so is the earlier one.
+        // Once the later one is below every hole, so is the earlier one; unless it is a hole, of which there are few.
+        let merged = state.ends.len() >= MOST_ENDS && state.ends.back().is_some_and(|last| !last.hole);
+        if merged {
             state.ends.pop_back();
         }
-        state.ends.push_back(entry);
+        state.ends.push_back(End { txn, place: end.clone(), hole: false, merged });
     }
 
     /// What to write beside a checkpoint of these sets; nothing when it is written already.
@@ -99,20 +142,19 @@ impl DmRow {
     /// runs in safe mode.
     pub fn statements(&self, low: &ExecutedSet, applied: &ExecutedSet) -> Vec<String> {
         let mut state = self.lock();
-        let below = |txn: &Option<TxnId>| txn.as_ref().is_none_or(|txn| low.contains(txn));
-        while state.ends.front().is_some_and(|(txn, _)| below(txn)) {
-            if let Some((_, end)) = state.ends.pop_front() {
-                state.low = end;
-            }
-        }
+        state.trim(low);
         if state.table.is_empty() || state.low.file.is_empty() {
             return Vec::new();
         }
-        let there = |txn: &Option<TxnId>| txn.as_ref().is_some_and(|txn| applied.contains(txn));
-        let highest = state.ends.iter().rev().find(|(txn, _)| there(txn));
-        let gtids = dm_gtids(low);
+        let there = |end: &&End| end.merged || end.txn.as_ref().is_some_and(|txn| applied.contains(txn));
+        let highest = state.ends.iter().rev().find(there);
+        let gtids = match low {
+            // DM would begin behind the hole where it reads of runs above it.
+            ExecutedSet::MariaDb(set) => set.low().to_string(),
+            other => dm_gtids(other),
+        };
         let (exit, exit_gtids) = match &state.until {
-            None => (highest.map_or(&state.low, |(_, end)| end), dm_gtids(applied)),
+            None => (highest.map_or(&state.low, |end| &end.place), dm_gtids(applied)),
             // How high is not known; not higher than this.
             Some((until, gtids)) => (until, gtids.clone()),
         };
@@ -252,6 +294,60 @@ mod tests {
             written.contains("binlog_pos = 30") && written.contains("exit_safe_binlog_pos = 30"),
             "{written}"
         );
+    }
+
+    /// What is applied behind a hole is above the place where DM begins.
+    #[test]
+    fn dm_begins_before_a_hole() {
+        let gtid = |seq| TxnId::Gtid(dm_binlog::Gtid::MariaDb { domain: 0, server: 1, seq });
+        let row = row();
+        let mut low = ExecutedSet::parse("mariadb=0-1-3").unwrap();
+        for seq in 4..=9 {
+            row.ended(&gtid(seq), &Place { file: "b.000001".to_owned(), pos: 10 * seq });
+            match seq {
+                5 => low.hold(&gtid(5), ("b.000001", 40)).unwrap(),
+                other => low.advance(&gtid(other)).unwrap(),
+            }
+        }
+        let written = row.statements(&low, &low).concat();
+        for value in ["binlog_pos = 40", "binlog_gtid = _utf8mb4'0-1-4',", "exit_safe_binlog_pos = 90"] {
+            assert!(written.contains(&format!(" {value}")), "{value}: {written}");
+        }
+    }
+
+    /// Neither a DDL beside rows nor a prepared XA transaction goes with what comes after it, however much that is.
+    #[test]
+    fn a_hole_stays_one_where_many_ends_are_merged() {
+        let row = row();
+        let end = |n: u64| 10 * n;
+        let mut low = ExecutedSet::up_to_position(1, "b.000001", end(30_000));
+        for n in 1..=30_000 {
+            ends(&row, &[end(n)]);
+            if [1, 20_000].contains(&n) {
+                row.hold(&txn(end(n)));
+                low.hold(&txn(end(n)), ("b.000001", end(n - 1))).unwrap();
+            }
+        }
+        row.statements(&low, &low);
+        assert!(row.lock().low.pos < end(1), "{:?}", row.lock().low);
+        low.advance(&txn(end(1))).unwrap();
+        row.statements(&low, &low);
+        assert!(row.lock().low.pos < end(20_000), "{:?}", row.lock().low);
+        low.advance(&txn(end(20_000))).unwrap();
+        row.statements(&low, &low);
+        assert_eq!(row.lock().low.pos, end(30_000));
+    }
+
+    /// Of the ends that were merged any may be applied.
+    #[test]
+    fn what_is_applied_among_merged_ends_is_below_the_exit_point() {
+        let row = row();
+        ends(&row, &(1..=20_000).map(|n| 10 * n).collect::<Vec<_>>());
+        let low = ExecutedSet::up_to_position(1, "b.000001", 10);
+        let mut applied = low.clone();
+        applied.insert(&txn(150_000)).unwrap();
+        let written = row.statements(&low, &applied).concat();
+        assert!(written.contains("exit_safe_binlog_pos = 200000"), "{written}");
     }
 
     #[test]

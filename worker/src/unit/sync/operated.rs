@@ -77,7 +77,7 @@ impl Pipeline<'_> {
         if let Some(stored) = self.tables.take_changed() {
             self.keeper.set_schemas(stored.encode()).await;
         }
-        self.context.status.sync.submitted(transaction.end.clone(), 0);
+        self.context.status.sync.submitted(0);
         Ok(())
     }
 
@@ -125,6 +125,8 @@ impl Pipeline<'_> {
         }
         for (number, step) in steps.iter_mut().enumerate() {
             step.ordinal = ordinal(operator, number);
+            // The operator is done with once they are executed, and not before.
+            step.beside = false;
         }
         if steps.len() > 255 {
             return Err(Failure::new(Code::InvalidOperation, "more than 255 statements for one event"));
@@ -163,9 +165,14 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Operators at places where no event begins would wait for ever.
+    /// Operators at places where no event begins would wait for ever. An event that the stream has passed and that is not in
+    /// the executed set is met again by the next attempt.
     pub(super) fn forget_passed(&self, met: Option<&ErrorOperator>, end: &Place) {
-        for operator in self.operators.passed(end).filter(|o| met.is_none_or(|m| m.id != o.id)) {
+        let ddl = self.recent.ddl_start().filter(|_| self.attachment.has_ddl());
+        let open = |o: &ErrorOperator| {
+            ddl.iter().chain(self.undecided.starts()).any(|at| at.file == o.file && at.pos == o.pos)
+        };
+        for operator in self.operators.passed(end).filter(|o| met.is_none_or(|m| m.id != o.id) && !open(o)) {
             self.consumed(operator, "the stream has gone past its place, and no event begins there");
         }
     }

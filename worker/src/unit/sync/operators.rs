@@ -122,6 +122,8 @@ pub struct OpenDdl {
     pub sql: String,
     /// In DM's form.
     pub place: String,
+    /// Where its transaction begins.
+    pub start: Place,
 }
 
 /// Where the last transactions began, by name; and the last DDL.
@@ -148,7 +150,13 @@ impl Recent {
 
     pub fn start_of(&self, txn: &TxnId) -> Option<Place> {
         let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.iter().rev().find(|(known, _)| known == txn).map(|(_, place)| place.clone())
+        let noted = recent.iter().rev().find(|(known, _)| known == txn).map(|(_, place)| place.clone());
+        noted.or_else(|| self.ddl_of(txn).map(|ddl| ddl.start))
+    }
+
+    /// Where the last DDL that was begun while the stream went on begins.
+    pub fn ddl_start(&self) -> Option<Place> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|ddl| ddl.start.clone())
     }
 }
 
@@ -164,6 +172,26 @@ mod tests {
         );
         assert!(gave(&a, ordinal(&a, 0)) && gave(&a, ordinal(&a, 254)));
         assert!(!gave(&a, ordinal(&b, 0)) && !gave(&a, 3));
+    }
+
+    /// A DDL may take hours, and fail after many later transactions.
+    #[test]
+    fn the_place_of_a_ddl_is_known_while_it_is_executed() {
+        let txn = |pos| TxnId::Position { generation: 1, file: "b.000001".to_owned(), pos };
+        let start = Place { file: "b.000001".to_owned(), pos: 4 };
+        let recent = Recent::default();
+        recent.note(&txn(5), &start);
+        recent.begin_ddl(OpenDdl {
+            txn: txn(5),
+            sql: String::new(),
+            place: String::new(),
+            start: start.clone(),
+        });
+        for pos in 6..30_000 {
+            recent.note(&txn(pos), &Place { file: "b.000001".to_owned(), pos: pos - 1 });
+        }
+        assert_eq!(recent.start_of(&txn(5)), Some(start));
+        assert_eq!(recent.start_of(&txn(7)), None);
     }
 
     #[test]

@@ -342,7 +342,7 @@ impl<'a> Pipeline<'a> {
             if let Some(operator) = operator {
                 self.consumed(&operator, "its event is in the executed set");
             }
-            self.context.status.sync.submitted(transaction.end, 0);
+            self.context.status.sync.submitted(0);
             return Ok(());
         }
         self.look_at_ddl().await;
@@ -386,11 +386,9 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Nothing of a transaction is applied now.
-    pub(super) fn pass_by(&self, end: Place) {
+    pub(super) fn pass_by(&self) {
         if self.batcher.is_empty() {
-            self.context.status.sync.submitted(end, 0);
-        } else {
-            self.context.status.sync.added(0, &end);
+            self.context.status.sync.submitted(0);
         }
     }
 
@@ -399,7 +397,7 @@ impl<'a> Pipeline<'a> {
             return Ok(());
         }
         self.batcher.flush(self.attachment).await.map_err(|e| self.target(&e))?;
-        self.context.status.sync.submitted_open();
+        self.context.status.sync.submitted(0);
         Ok(())
     }
 

@@ -49,9 +49,9 @@ impl Pipeline<'_> {
         let added = self.batcher.add(self.attachment, txn.clone(), &mut changes).await;
         added.map_err(|e| self.target(&e))?;
         if self.batcher.handed != handed && self.batcher.is_empty() {
-            self.context.status.sync.submitted(transaction.end.clone(), total);
+            self.context.status.sync.submitted(total);
         } else {
-            self.context.status.sync.added(total, &transaction.end);
+            self.context.status.sync.added(total);
         }
         if let Some(stored) = self.tables.take_changed() {
             self.keeper.set_schemas(stored.encode()).await;

@@ -39,7 +39,6 @@ struct Mark {
     number: u64,
     /// Source time of its oldest transaction.
     timestamp: u32,
-    place: Place,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +57,6 @@ struct State {
     marks: VecDeque<Mark>,
     /// Source time of the oldest transaction that is read and not yet submitted.
     open: Option<u32>,
-    open_end: Place,
     /// The reader has nothing more at hand.
     drained: bool,
     blocking_ddl: String,
@@ -131,7 +129,7 @@ impl SyncStats {
     }
 
     /// Everything open is handed to the target protocol.
-    pub fn submitted(&self, place: Place, rows: u64) {
+    pub fn submitted(&self, rows: u64) {
         let mut s = self.lock();
         let Some(timestamp) = s.open.take() else { return };
         s.submitted += 1;
@@ -141,24 +139,15 @@ impl SyncStats {
             // The older timestamp of the two is the one that lag is measured by.
             if let Some(last) = s.marks.back_mut() {
                 last.number = number;
-                last.place = place;
             }
         } else {
-            s.marks.push_back(Mark { number, timestamp, place });
+            s.marks.push_back(Mark { number, timestamp });
         }
     }
 
     /// A transaction is in the batch that grows.
-    pub fn added(&self, rows: u64, end: &Place) {
-        let mut s = self.lock();
-        s.rows += rows;
-        s.open_end.clone_from(end);
-    }
-
-    /// The batch that grew is handed over.
-    pub fn submitted_open(&self) {
-        let end = self.lock().open_end.clone();
-        self.submitted(end, 0);
+    pub fn added(&self, rows: u64) {
+        self.lock().rows += rows;
     }
 
     /// What the attachment says of its batches.
@@ -166,9 +155,7 @@ impl SyncStats {
         let mut s = self.lock();
         let done = s.submitted.saturating_sub(in_flight);
         while s.marks.front().is_some_and(|m| m.number <= done) {
-            if let Some(mark) = s.marks.pop_front() {
-                s.applied = mark.place;
-            }
+            s.marks.pop_front();
         }
         s.transactions = transactions;
         s.rows_missed = rows_missed;
@@ -180,6 +167,13 @@ impl SyncStats {
             }
             Some(_) => {}
             None => s.window = Some((Instant::now(), transactions)),
+        }
+    }
+
+    /// Everything up to this place is applied; empty: that is not known.
+    pub fn applied(&self, place: Place) {
+        if !place.file.is_empty() {
+            self.lock().applied = place;
         }
     }
 
@@ -284,15 +278,14 @@ mod tests {
         stats.opened(now - 100);
         stats.opened(now - 90);
         assert!(stats.lag_seconds() >= 100);
-        stats.submitted(Place { file: "b.1".to_owned(), pos: 10 }, 2);
+        stats.submitted(2);
         stats.opened(now - 50);
-        stats.submitted(Place { file: "b.1".to_owned(), pos: 20 }, 2);
+        stats.submitted(2);
         stats.set_drained(true);
         assert!(stats.lag_seconds() >= 100);
         assert!(!stats.progress().synced);
         stats.acknowledged(1, 1, 0);
         assert!((50..60).contains(&stats.lag_seconds()));
-        assert_eq!(stats.progress().applied_binlog, "(b.1, 10)");
         stats.acknowledged(0, 2, 0);
         assert_eq!(stats.lag_seconds(), 0);
         assert!(stats.progress().synced);

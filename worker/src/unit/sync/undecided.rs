@@ -12,6 +12,7 @@ use super::{
     operators::replaces_event,
     pipeline::Pipeline,
     spool_room::SpoolRoom,
+    stats::Place,
     xid::{Xa, Xid},
 };
 use crate::failure::Failure;
@@ -82,6 +83,11 @@ impl Undecided {
         Some(self.0.remove(at))
     }
 
+    /// Where they begin.
+    pub fn starts(&self) -> impl Iterator<Item = &Place> {
+        self.0.iter().map(|p| &p.transaction.start)
+    }
+
     /// For people: which they are, and what decides them.
     fn text(&self) -> String {
         let each = self.0.iter().take(SHOWN).map(|p| {
@@ -102,12 +108,12 @@ impl Pipeline<'_> {
     /// Puts a prepared transaction aside.
     pub(super) fn prepared(&mut self, xid: Xid, txn: TxnId, transaction: Transaction) -> Result<(), Failure> {
         let start = (transaction.start.file.clone(), transaction.start.pos);
-        let end = transaction.end.clone();
         self.undecided.hold(xid, txn.clone(), transaction, &self.room)?;
         let held = self.attachment.hold(&txn, (&start.0, start.1));
         held.map_err(|e| self.target(&e))?;
+        self.keeper.dm.hold(&txn);
         self.context.status.sync.set_undecided(self.undecided.text());
-        self.pass_by(end);
+        self.pass_by();
         Ok(())
     }
 

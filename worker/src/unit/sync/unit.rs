@@ -58,7 +58,7 @@ impl Unit for SyncUnit {
         let end = tokio::select! {
             biased;
             error = attachment.failed() => Err(target(error)),
-            error = keeper.run(&attachment, || observe(context, &attachment, &metrics, &counted)) => Err(target(error)),
+            error = keeper.run(&attachment, || observe(context, &attachment, &keeper, &metrics, &counted)) => Err(target(error)),
             end = Box::pin(async {
                 let end = follow(context, &attachment, &resume, &keeper, &metrics, &recent, &told).await;
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = end.as_ref().err().cloned();
@@ -74,7 +74,7 @@ impl Unit for SyncUnit {
                 }
                 keeper.write(&attachment).await.map_err(target)?;
                 attachment.close().await.map_err(target)?;
-                observe(context, &attachment, &metrics, &counted);
+                observe(context, &attachment, &keeper, &metrics, &counted);
                 Ok(UnitEnd::Drained)
             }
             Err(failure) => {
@@ -156,6 +156,7 @@ async fn follow(
         begun = beginning => begun?,
         () = context.drain.cancelled() => return Ok(()),
     };
+    keeper.dm.start(start.place.clone().unwrap_or_default());
     if start.dm_table {
         // After a first start nothing above it is applied.
         let until = match start.fresh {
@@ -166,7 +167,7 @@ async fn follow(
                 Some((Place { file, pos }, if by_position { String::new() } else { gtids }))
             }
         };
-        keeper.dm.begin(context, start.place.clone(), until);
+        keeper.dm.begin(context, until);
     } else {
         warn!(task = %context.task, source = %context.source_id, "the target has no table for DM's form of the checkpoint: going back to DM will need a new load");
     }
@@ -188,6 +189,7 @@ async fn follow(
 fn observe(
     context: &SubtaskContext,
     attachment: &Attachment,
+    keeper: &SchemaKeeper,
     metrics: &SubtaskSyncMetrics,
     counted: &AtomicU64,
 ) {
@@ -195,6 +197,7 @@ fn observe(
     let sync = &context.status.sync;
     sync.acknowledged(stats.in_flight, stats.transactions, stats.rows_missed);
     let low = attachment.low();
+    sync.applied(keeper.dm.applied(&low));
     if !matches!(low, ExecutedSet::Position(_)) {
         let text = match &low {
             // Without what is applied behind a hole.
