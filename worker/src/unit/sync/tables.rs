@@ -411,6 +411,19 @@ fn groups(keys: &[(TableName, TableName, bool)], all: bool) -> HashMap<TableName
             member.clone_from(&into);
         }
     }
+    // One name, in whatever order the keys come: tables keep the token that they were given when others are looked at anew.
+    let mut least: HashMap<TableName, TableName> = HashMap::new();
+    for (table, name) in &group {
+        let least = least.entry(name.clone()).or_insert_with(|| table.clone());
+        if table < least {
+            least.clone_from(table);
+        }
+    }
+    for name in group.values_mut() {
+        if let Some(least) = least.get(name) {
+            name.clone_from(least);
+        }
+    }
     let cascading: Vec<TableName> =
         keys.iter().filter(|k| all || k.2).filter_map(|k| group.get(&lower(&k.0)).cloned()).collect();
     group
@@ -433,8 +446,13 @@ mod tests {
             (t("other"), t("plain"), false),
         ];
         assert_eq!(groups(&keys, true).len(), 5);
-        let groups = groups(&keys, false);
+        let groups = super::groups(&keys, false);
         assert_eq!(groups.len(), 3, "{groups:?}");
         assert!(groups.contains_key(&t("parent")) && groups[&t("child")] == groups[&t("grandchild")]);
+        // A table that was looked at before the keys were read again has the token of the others.
+        let mut keys = [(t("child"), t("parent"), true), (t("child"), t("second"), true)];
+        let before = super::groups(&keys, false);
+        keys.reverse();
+        assert_eq!(before, super::groups(&keys, false), "whatever the order");
     }
 }
