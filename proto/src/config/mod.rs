@@ -23,7 +23,7 @@ pub use quantity::{parse_duration, parse_size};
 pub use rules::{BlockAllowConfig, ExtractConfig, ExtractFrom, RouteConfig, TablePattern};
 pub use secret::Secret;
 pub use source::{CheckerConfig, Flavor, SourceConfig};
-pub use task::{OnlineDdlConfig, StartPosition, SubtaskConfig, TaskConfig, TaskMode};
+pub use task::{MODES_LEFT_OUT, OnlineDdlConfig, StartPosition, SubtaskConfig, TaskConfig, TaskMode};
 pub use units::{LoaderConfig, MydumperConfig, OnDuplicate, SyncerConfig};
 pub use worker::{WorkerConfig, WorkerFile};
 

@@ -1,24 +1,12 @@
 //! Session settings of every target connection.
 
+use dm_proto::config::MODES_LEFT_OUT;
+
 use crate::spec::TargetAddress;
 
 /// Modes that every session has, whatever the user's `session` says.
 const MODES: [&str; 4] =
     ["STRICT_ALL_TABLES", "ALLOW_INVALID_DATES", "NO_AUTO_VALUE_ON_ZERO", "NO_ENGINE_SUBSTITUTION"];
-
-/// Modes that a user's `session` can't add: they change what our text means, alone or inside a combination.
-const REFUSED: [&str; 10] = [
-    "NO_UNSIGNED_SUBTRACTION",
-    "NO_BACKSLASH_ESCAPES",
-    "PAD_CHAR_TO_FULL_LENGTH",
-    "EMPTY_STRING_IS_NULL",
-    "ANSI",
-    "ORACLE",
-    "MSSQL",
-    "DB2",
-    "MAXDB",
-    "POSTGRESQL",
-];
 
 /// The statements that set up a session: the user's variables first, so that ours win.
 pub fn session_statements(address: &TargetAddress, foreign_key_checks: bool) -> Vec<String> {
@@ -27,7 +15,7 @@ pub fn session_statements(address: &TargetAddress, foreign_key_checks: bool) -> 
     for (name, value) in &address.session {
         if name.eq_ignore_ascii_case("sql_mode") {
             for mode in value.trim_matches(['\'', '"']).split(',').map(|m| m.trim().to_ascii_uppercase()) {
-                if !mode.is_empty() && !REFUSED.contains(&mode.as_str()) && !modes.contains(&mode) {
+                if !mode.is_empty() && !MODES_LEFT_OUT.contains(&mode.as_str()) && !modes.contains(&mode) {
                     modes.push(mode);
                 }
             }

@@ -11,6 +11,8 @@ mod tests;
 #[cfg(test)]
 mod tests_bad;
 
+pub use session::MODES_LEFT_OUT;
+
 use super::units::{LoaderConfig, MydumperConfig, SyncerConfig};
 use super::{BlockAllowConfig, Endpoint, ExpressionFilterConfig, FilterConfig, RouteConfig, SourceConfig};
 use crate::error::Error;

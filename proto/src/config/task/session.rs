@@ -36,8 +36,9 @@ const FIXED: [&str; 16] = [
     "unique_checks",
     "wait_timeout",
 ];
-/// Modes that change what the text of a row means; sessions leave them out.
-const MODES_LEFT_OUT: [&str; 10] = [
+/// Modes that change what our text means, alone or inside a combination: sessions leave them out, whatever the user's `session`
+/// says. In upper case.
+pub const MODES_LEFT_OUT: [&str; 10] = [
     "NO_UNSIGNED_SUBTRACTION",
     "NO_BACKSLASH_ESCAPES",
     "PAD_CHAR_TO_FULL_LENGTH",
