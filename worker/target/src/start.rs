@@ -112,6 +112,7 @@ impl Shared {
         }
         state.spine_done = roster;
         state.ddl_done.clear();
+        state.undecided = false;
         state.load_finished = finish;
         Ok(generation)
     }

@@ -189,7 +189,7 @@ impl Attachment {
 
     /// Starts the main stream (first start, or a new generation): one lane -1 packet that stores the start's executed
     /// set as checkpoint and clears low and done of all lanes. Gives the new generation, which the names of positions
-    /// have to carry.
+    /// have to carry. What was undecided is forgotten with everything else that was before.
     pub async fn begin(&self, start: StartPoint) -> Result<u64, TargetError> {
         self.start(start, false).await
     }
@@ -202,7 +202,9 @@ impl Attachment {
 
     async fn start(&self, start: StartPoint, finish: bool) -> Result<u64, TargetError> {
         let _order = self.shared.order.lock().await;
-        check_ready(&self.shared.state())?;
+        // To a start anew an undecided DDL does not matter: its record goes with all that was before.
+        let check = if finish { check_ready } else { check_loading };
+        check(&self.shared.state())?;
         self.shared.drained().await?;
         self.shared.with_spine(async |shared, spine| shared.start_main(spine, start, finish).await).await
     }
@@ -299,14 +301,19 @@ impl Attachment {
 }
 
 fn check_ready(state: &State) -> Result<(), TargetError> {
-    let message = if state.undecided {
-        "an undecided DDL has to be settled first"
-    } else if state.load_finished {
-        "the load has finished; take over with the main stream"
-    } else {
-        return Ok(());
-    };
-    Err(TargetError::Misuse { message: message.to_owned() })
+    if state.undecided {
+        let message = "an undecided DDL has to be settled first".to_owned();
+        return Err(TargetError::Misuse { message });
+    }
+    check_loading(state)
+}
+
+fn check_loading(state: &State) -> Result<(), TargetError> {
+    if state.load_finished {
+        let message = "the load has finished; take over with the main stream".to_owned();
+        return Err(TargetError::Misuse { message });
+    }
+    Ok(())
 }
 
 /// Parts of one transaction and pieces of one chunk run one after another on one lane.

@@ -199,3 +199,30 @@ async fn an_error_of_it_names_its_transaction() {
         attachment.close().await.unwrap();
     }
 }
+
+/// A person begins anew while the outcome of a DDL is unknown: what was before does not count any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_start_forgets_what_was_undecided() {
+    let db = server(Flavor::MySql).await;
+    let mode = gtid_mode(Flavor::MySql);
+    prepare(&db, "beside", mode).await;
+    let spec = spec(&db, "beside", 1, mode);
+    let (attachment, _) = Attachment::take_over(spec.clone()).await.unwrap();
+    attachment.begin(start(&spec)).await.unwrap();
+    let mut other = db.conn().await.unwrap();
+    other.query_drop("LOCK TABLES beside.tmp WRITE").await.unwrap();
+    attachment.begin_ddl(add_column(mode, 1)).await.unwrap();
+    waiting_for_a_lock(&db, "ADD COLUMN w").await;
+    drop(attachment);
+    let (attachment, resume) = Attachment::take_over(spec.clone()).await.unwrap();
+    assert!(resume.undecided_ddl.is_some());
+    attachment.begin(start(&spec)).await.unwrap();
+    attachment.submit(account(mode, "beside", 2, 1)).await.unwrap();
+    attachment.close().await.unwrap();
+    let (attachment, resume) = Attachment::take_over(spec).await.unwrap();
+    assert_eq!(resume.undecided_ddl, None);
+    assert!(!resume.executed.contains(&History::txn(mode, 1, 1)));
+    assert!(resume.executed.contains(&History::txn(mode, 1, 2)));
+    attachment.close().await.unwrap();
+    other.query_drop("UNLOCK TABLES").await.unwrap();
+}
