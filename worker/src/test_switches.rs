@@ -18,6 +18,7 @@ use dm_target::Broken;
 static BROKEN: OnceLock<Broken> = OnceLock::new();
 static TOKENS: OnceLock<BrokenTokens> = OnceLock::new();
 static RESET_UNSEEN: AtomicBool = AtomicBool::new(false);
+static PARTIAL_REPLAYED: AtomicBool = AtomicBool::new(false);
 
 /// Reads the environment; an unknown switch is an error, or a test would prove nothing.
 pub fn install(worker: &str) -> anyhow::Result<()> {
@@ -39,10 +40,13 @@ pub fn reset_unseen() -> bool {
     RESET_UNSEEN.load(Ordering::Relaxed)
 }
 
-/// Equal keys of a table may get different tokens.
-pub fn break_tokens(writer: &mut RowWriter) {
+/// Equal keys of a table may get different tokens; images that leave columns out may be written again.
+pub fn break_writer(writer: &mut RowWriter) {
     if let Some(broken) = TOKENS.get() {
         writer.break_tokens(*broken);
+    }
+    if PARTIAL_REPLAYED.load(Ordering::Relaxed) {
+        writer.replay_partial_images();
     }
 }
 
@@ -52,6 +56,10 @@ fn parse(names: &str) -> anyhow::Result<Broken> {
         let switch = match name {
             "reset_unseen" => {
                 RESET_UNSEEN.store(true, Ordering::Relaxed);
+                continue;
+            }
+            "partial_replayed" => {
+                PARTIAL_REPLAYED.store(true, Ordering::Relaxed);
                 continue;
             }
             "tokens_primary_only" | "tokens_bytes" => {
@@ -68,6 +76,10 @@ fn parse(names: &str) -> anyhow::Result<Broken> {
             "ddl_overtakes" => &mut broken.ddl_overtakes,
             "position_first" => &mut broken.position_first,
             "ddl_missing" => &mut broken.ddl_missing,
+            "no_intent" => &mut broken.no_intent,
+            "roster_ignored" => &mut broken.roster_ignored,
+            "begin_swallowed" => &mut broken.begin_swallowed,
+            "reused_after_error" => &mut broken.reused_after_error,
             other => bail!("RAFT_DM_BROKEN names an unknown switch: {other}"),
         };
         *switch = true;

@@ -5,6 +5,7 @@
 //! dm-worker/test-switches,dm-master/test-switches`, as `tests/run.sh` does.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod controls;
 mod demo;
 mod failpoints;
 mod failpoints_masters;

@@ -21,4 +21,12 @@ pub struct Broken {
     pub position_first: bool,
     /// A DDL's transaction doesn't join the set.
     pub ddl_missing: bool,
+    /// A DDL runs without an intent.
+    pub no_intent: bool,
+    /// A take-over makes a lane row that is gone anew, as if it had never been there.
+    pub roster_ignored: bool,
+    /// A packet goes on although its BEGIN has failed: each statement commits by itself.
+    pub begin_swallowed: bool,
+    /// A connection is used again after an error, and what was begun on it is not undone: the next BEGIN commits it.
+    pub reused_after_error: bool,
 }

@@ -48,10 +48,12 @@ impl Shared {
         };
         let intent = self.intent_sql(&record);
         hold(Failpoint::BeforeIntent);
-        self.with_spine(async |shared, spine| {
-            shared.spine_packet(spine, &[], |packet| packet.record(&intent)).await
-        })
-        .await?;
+        if !self.spec.breaks_intent() {
+            self.with_spine(async |shared, spine| {
+                shared.spine_packet(spine, &[], |packet| packet.record(&intent)).await
+            })
+            .await?;
+        }
         hold(Failpoint::AfterIntent);
         self.run_statement(link, &record).await?;
         hold(Failpoint::AfterStatement);
@@ -167,8 +169,9 @@ impl Shared {
         } else {
             format!("DELETE FROM {} WHERE {key} AND `state` = 'intent'", self.names.ddl)
         };
+        let records = u64::from(!self.spec.breaks_intent());
         self.with_spine(async |shared, spine| {
-            shared.spine_packet(spine, &joins, |packet| packet.record_exactly(sql.as_bytes(), 1)).await
+            shared.spine_packet(spine, &joins, |packet| packet.record_exactly(sql.as_bytes(), records)).await
         })
         .await?;
         if let Some(txn) = &record.txn {

@@ -59,8 +59,12 @@ impl Packet {
     /// `ROLLBACK; BEGIN;` and the swap with its guard.
     pub(crate) fn begin(spec: &TargetSpec, names: &Names, swap: Swap<'_>) -> Self {
         let mut packet = Self { text: Vec::with_capacity(512), roles: Vec::with_capacity(8) };
-        packet.add(Role::Frame, b"ROLLBACK");
-        packet.add(Role::Frame, b"BEGIN");
+        if !spec.breaks_rollback() {
+            packet.add(Role::Frame, b"ROLLBACK");
+        }
+        if !spec.breaks_begin() {
+            packet.add(Role::Frame, b"BEGIN");
+        }
         let out = &mut packet.text;
         out.extend_from_slice(format!("UPDATE {} SET `seq` = `seq` + 1, `low` = ", names.lane).as_bytes());
         literal::text(out, swap.low);

@@ -140,6 +140,22 @@ impl TargetSpec {
         self.switches().position_first
     }
 
+    pub(crate) fn breaks_intent(&self) -> bool {
+        self.switches().no_intent
+    }
+
+    pub(crate) fn breaks_roster(&self) -> bool {
+        self.switches().roster_ignored
+    }
+
+    pub(crate) fn breaks_begin(&self) -> bool {
+        self.switches().begin_swallowed
+    }
+
+    pub(crate) fn breaks_rollback(&self) -> bool {
+        self.switches().reused_after_error
+    }
+
     pub(crate) fn breaks_ddl_set(&self) -> bool {
         self.switches().ddl_missing
     }

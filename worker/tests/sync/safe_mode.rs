@@ -5,7 +5,10 @@ use anyhow::Result;
 use dm_proto::worker::MetaStage;
 use dm_tests::Flavor;
 
-use crate::scene::{Scene, same};
+use crate::{
+    leader::Leader,
+    scene::{Scene, same},
+};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -107,5 +110,53 @@ async fn a_parent_is_replaced_without_its_children() -> Result<()> {
     scene.source.run(&["UPDATE shop.p SET id = 9 WHERE id = 1"]).await?;
     let seen = leader.until("the change of a key stops it", DEADLINE, |s| !s.errors.is_empty()).await?;
     assert_eq!(seen.errors[0].code, 51023, "{seen:?}");
+    Ok(())
+}
+
+/// A change that the target has already, whose image leaves a column out.
+async fn partial_image(broken: &'static str) -> Result<(Scene, Leader)> {
+    let mut scene = Scene::start(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    if !broken.is_empty() {
+        scene.worker().kill9()?;
+        scene.broken = broken;
+        scene.start_worker()?;
+    }
+    let before = [
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.b (id INT PRIMARY KEY, v INT, b BLOB)",
+        "INSERT INTO shop.b VALUES (1, 1, 'kept')",
+    ];
+    let change = ["SET SESSION binlog_row_image = NOBLOB", "UPDATE shop.b SET v = 2"];
+    scene.source.run(&before).await?;
+    scene.target.run(&before).await?;
+    scene.mark_start().await?;
+    scene.source.run(&change).await?;
+    scene.target.run(&change).await?;
+    scene.with_rules("    syncer-config-name: s\n", "syncers:\n  s:\n    safe-mode: true\n");
+    let leader = scene.leader(1).await?;
+    leader.assign(scene.bound(1, MetaStage::MetaNone)).await?;
+    Ok((scene, leader))
+}
+
+const B: &str = "SELECT * FROM shop.b";
+
+/// A REPLACE would lose what is in the column.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_leaves_a_column_out_stops_it() -> Result<()> {
+    let (scene, leader) = partial_image("").await?;
+    let seen = leader.until("it stops", DEADLINE, |s| !s.errors.is_empty()).await?;
+    assert_eq!(seen.errors[0].code, 11126, "{seen:?}");
+    same(&scene, B, B).await
+}
+
+/// Negative control of the one above.
+#[cfg(feature = "test-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_passes_for_a_whole_one_is_noticed() -> Result<()> {
+    let (scene, _leader) = partial_image("partial_replayed").await?;
+    scene.caught_up().await?;
+    let rows = async |database| crate::scene::rows(database, B).await;
+    let (source, target) = (rows(&scene.source).await?, rows(&scene.target).await?);
+    assert_ne!(source, target, "the column should be lost");
     Ok(())
 }

@@ -165,7 +165,7 @@ impl Tables {
             RowWriter::with_extracted(&model, &target_model, RowWriterOptions { merged }, &extracted)
                 .map_err(|e| unwritable(&name, &target, e))?;
         #[cfg(feature = "test-switches")]
-        crate::test_switches::break_tokens(&mut writer);
+        crate::test_switches::break_writer(&mut writer);
         let joined = self.joined(&target).await?;
         if joined.is_some() {
             writer.use_table_token(TableTokenReason::Asked("foreign keys"), joined);

@@ -60,7 +60,8 @@ impl Unit for SyncUnit {
             error = attachment.failed() => Err(target(error)),
             error = keeper.run(&attachment, || observe(context, &attachment, &keeper, &metrics, &counted)) => Err(target(error)),
             end = Box::pin(async {
-                let end = follow(context, &attachment, &resume, &keeper, &metrics, &recent, &told).await;
+                let end =
+                    Box::pin(follow(context, &attachment, &resume, &keeper, &metrics, &recent, &told)).await;
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = end.as_ref().err().cloned();
                 drop(keeper.pause().await);
                 end

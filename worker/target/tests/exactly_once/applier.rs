@@ -65,6 +65,8 @@ fn applier_process() {
         done_forgotten: broken.contains("done"),
         ddl_overtakes: broken.contains("overtakes"),
         ddl_missing: broken.contains("ddl"),
+        no_intent: broken.contains("intent"),
+        roster_ignored: broken.contains("roster"),
         ..Broken::default()
     };
     if broken.contains("noping") {

@@ -3,6 +3,7 @@
 
 mod applier;
 mod beside;
+mod controls;
 mod crash;
 mod fence;
 mod history;
