@@ -26,7 +26,7 @@ enum Command {
     /// Injects faults drawn from a seed, one or two at a time, while writers and operators work; checks afterwards that nothing
     /// was lost and nothing came twice, and writes a report.
     Run {
-        /// `mixed`, a part (`leader`, `worker`, `target`, `source`), or one fault by its name.
+        /// `mixed`, a part (`leader`, `masters`, `worker`, `target`, `source`), or one fault by its name.
         #[arg(long, default_value = "mixed")]
         scenario: Scenario,
         /// Decides which faults come, whom they meet and how long they last; drawn and printed when absent.

@@ -1,12 +1,13 @@
 //! Starts real databases and real clusters for tests, and compares databases.
 //!
-//! Everything here talks to real processes on free ports of 127.0.0.1, in scratch folders that are kept when a
+//! Everything here talks to real processes on free ports of 127.0.0.1 (or in namespaces of a [`Network`]), in scratch folders that are kept when a
 //! test fails, and waits by observing a state with a deadline, never by sleeping a guessed time.
 
 mod cluster;
 mod compare;
 mod database;
 mod disk;
+mod network;
 mod ports;
 mod process;
 mod proxy;
@@ -18,6 +19,7 @@ pub use cluster::{Cluster, ClusterOptions, DmctlOutput, Member, SourceFile, Task
 pub use compare::{Diff, TableDiff, compare, compare_databases};
 pub use database::{DataCopy, Database, DatabaseOptions, Flavor, Flush};
 pub use disk::Disk;
+pub use network::{HOST, Link, Network};
 pub use ports::free_port;
 pub use process::{Program, Running};
 pub use proxy::Proxy;

@@ -1,6 +1,6 @@
 //! A TCP proxy that can fail like a network.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -28,7 +28,7 @@ struct Faults {
     spare_server: bool,
 }
 
-/// Listens on a free port of 127.0.0.1 and passes connections on; healthy at first. Ends when dropped.
+/// Listens on a free port and passes connections on; healthy at first. Ends when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
@@ -39,7 +39,13 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy to a port of 127.0.0.1.
     pub async fn start(to_port: u16) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::start_on(Ipv4Addr::LOCALHOST, to_port).await
+    }
+
+    /// A proxy to a port of an address of ours, on the same address.
+    pub async fn start_on(ip: Ipv4Addr, to_port: u16) -> Result<Self> {
+        let to = SocketAddr::new(IpAddr::V4(ip), to_port);
+        let listener = TcpListener::bind((ip, 0)).await?;
         let addr = listener.local_addr()?;
         let (faults, watched) = watch::channel(Faults::default());
         let acceptor = tokio::spawn(async move {
@@ -48,7 +54,7 @@ impl Proxy {
             loop {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
-                        Ok((client, _)) => drop(connections.spawn(serve(client, to_port, watched.clone()))),
+                        Ok((client, _)) => drop(connections.spawn(serve(client, to, watched.clone()))),
                         Err(e) => eprintln!("proxy cannot accept: {e}"),
                     },
                     Some(_) = connections.join_next() => {}
@@ -58,7 +64,7 @@ impl Proxy {
         Ok(Self { addr, faults, acceptor })
     }
 
-    /// The proxy's port on 127.0.0.1.
+    /// The proxy's port.
     pub fn port(&self) -> u16 {
         self.addr.port()
     }
@@ -122,10 +128,10 @@ impl Drop for Proxy {
 }
 
 /// Serves one connection until an end closes it or it is cut.
-async fn serve(mut client: TcpStream, to_port: u16, mut faults: watch::Receiver<Faults>) {
+async fn serve(mut client: TcpStream, to: SocketAddr, mut faults: watch::Receiver<Faults>) {
     let born = faults.borrow().cuts;
     let refused = faults.borrow().refuse;
-    let connected = if refused { None } else { TcpStream::connect(("127.0.0.1", to_port)).await.ok() };
+    let connected = if refused { None } else { TcpStream::connect(to).await.ok() };
     let Some(mut server) = connected else {
         // A server that is not there looks like one that resets.
         drop(client.set_zero_linger());

@@ -1,12 +1,13 @@
 //! The test library tested: real servers start, survive, are compared and cut off.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use dm_tests::{
-    Database, DatabaseOptions, Flavor, Proxy, Workload, WorkloadOptions, check_workload, compare_databases,
-    wait_until,
+    Database, DatabaseOptions, Flavor, HOST, Link, Network, Program, Proxy, Workload, WorkloadOptions,
+    check_workload, compare_databases, wait_until, within,
 };
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder};
@@ -189,5 +190,56 @@ async fn proxy_fails_like_a_network() -> Result<()> {
     assert!(Conn::new(opts.clone()).await.is_err(), "a cut refuses new connections");
     proxy.heal();
     Conn::new(opts).await?.disconnect().await?;
+    Ok(())
+}
+
+/// Connects from a member's namespace to ourselves, and gives how long a line took to come; an error after the deadline.
+async fn line_from(network: &Network, member: &str, deadline: Duration) -> Result<Duration> {
+    let listener = tokio::net::TcpListener::bind((network.host(), 0)).await?;
+    let to = listener.local_addr()?;
+    let words = network.enter(member)?;
+    // It stays until it is answered, which nobody does: the line is enough.
+    let script = format!("exec 3<>/dev/tcp/{}/{}; echo hello >&3; read -r _ <&3", to.ip(), to.port());
+    let began = Instant::now();
+    let _process = Program::new(&words[0]).args(&words[1..]).args(["bash", "-c", script.as_str()]).start()?;
+    within(deadline, "a line", async {
+        let (stream, from) = listener.accept().await?;
+        assert_eq!(from.ip(), network.address(member)?);
+        let mut line = String::new();
+        tokio::io::AsyncBufReadExt::read_line(&mut tokio::io::BufReader::new(stream), &mut line).await?;
+        assert_eq!(line, "hello\n");
+        anyhow::Ok(began.elapsed())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn network_of_namespaces() -> Result<()> {
+    let network = Network::start(2, 1).await?;
+    let second = Network::start(2, 1).await?;
+    assert_ne!(network.host(), second.host());
+    let (soon, long) = (Duration::from_millis(700), Duration::from_secs(20));
+    println!("a line in {:?}", line_from(&network, "m1", long).await?);
+    network.set("m1", HOST, Link::CUT)?;
+    assert!(line_from(&network, "m1", soon).await.is_err(), "m1 is heard");
+    line_from(&network, "m2", long).await?;
+    network.heal();
+    network.set(HOST, "m1", Link::CUT)?;
+    assert!(line_from(&network, "m1", soon).await.is_err(), "m1 hears");
+    network.heal();
+    line_from(&network, "m1", long).await?;
+    let delay = Duration::from_millis(150);
+    network.set_both(HOST, "m1", Link { delay, ..Link::default() })?;
+    let took = line_from(&network, "m1", long).await?;
+    // There, back, and there again with the line.
+    assert!(took >= 3 * delay, "{took:?}");
+    network.set_both(HOST, "m1", Link { loss: 0.3, ..Link::default() })?;
+    line_from(&network, "m1", long).await?;
+    let (first, other) = (network.host(), second.host());
+    let ours = async |ip: Ipv4Addr| tokio::net::TcpListener::bind((ip, 0)).await.is_ok();
+    assert!(ours(first).await && ours(other).await);
+    drop(network);
+    wait_until(long, "the network to be gone", async || Ok(!ours(first).await)).await?;
+    assert!(ours(other).await);
     Ok(())
 }

@@ -19,6 +19,24 @@ pub enum Fault {
     FollowerKill,
     /// SIGSTOP of a master that does not lead.
     FollowerFreeze,
+    /// Nothing travels between the leader and anybody else.
+    MastersLeaderAlone,
+    /// Nobody hears the leader, which hears everybody.
+    MastersLeaderMute,
+    /// The leader hears nobody, and is heard.
+    MastersLeaderDeaf,
+    /// Nothing travels between a master that does not lead and anybody else.
+    MastersFollowerAlone,
+    /// No master hears another one; workers and clients hear all of them.
+    MastersApart,
+    /// Two masters do not hear each other, and both hear the third.
+    MastersPairApart,
+    /// Every packet between masters takes longer.
+    MastersSlow,
+    /// A share of the packets between masters is lost.
+    MastersLossy,
+    /// Connections between masters are half-open: silent, and not closed; new ones work.
+    MastersHalfOpen,
     /// SIGKILL of a worker that serves a source.
     WorkerKill,
     /// SIGTERM of a worker that serves a source.
@@ -76,38 +94,12 @@ impl Fault {
         self.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Rows are expected at the target while it lasts; otherwise only once it is healed.
+    /// Rows are expected at the target while it lasts; otherwise only once it is healed. What happens to masters disturbs no
+    /// row: a worker needs none of them to go on.
     pub fn rows_go_on(self) -> bool {
-        use Fault::{
-            ClockMaster, ClockWorker, ConnectionsKilled, DiskFullMaster, DiskFullWorker, DiskHungMaster,
-            DiskHungWorker, FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop,
-            RollingRestart, TargetSlow, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
-            WorkerMute, WorkerStop,
-        };
-        matches!(
-            self,
-            LeaderKill
-                | LeaderStop
-                | LeaderFreeze
-                | FollowerKill
-                | FollowerFreeze
-                | WorkerKill
-                | WorkerStop
-                | WorkerFreeze
-                | WorkerAsleep
-                | WorkerAlone
-                | WorkerMute
-                | WorkerDeaf
-                | TargetSlow
-                | ClockMaster
-                | ClockWorker
-                | ConnectionsKilled
-                | DiskFullMaster
-                | DiskFullWorker
-                | DiskHungMaster
-                | DiskHungWorker
-                | RollingRestart
-        )
+        use Fault::{ConnectionsKilled, RollingRestart, TargetSlow};
+        matches!(self.part().as_str(), "leader" | "masters" | "worker" | "disk" | "clock")
+            || matches!(self, TargetSlow | ConnectionsKilled | RollingRestart)
     }
 
     /// What it breaks: the part of its name before the first hyphen. A scenario may be called so.
@@ -122,28 +114,42 @@ impl Fault {
 
     /// Whether both may be there at once: they break different things, and neither has to wait for what the other broke.
     pub fn goes_with(self, other: Self) -> bool {
-        let members = |fault: Self| matches!(fault.part().as_str(), "leader" | "worker" | "rolling" | "disk");
+        use Fault::{DiskFullMaster, DiskFullWorker, DiskHungMaster, DiskHungWorker};
+        let part = |fault: Self| match fault {
+            // Two of three masters away would be no fault of the product.
+            DiskFullMaster | DiskHungMaster => "masters".to_owned(),
+            DiskFullWorker | DiskHungWorker => "worker".to_owned(),
+            fault => match fault.part() {
+                part if part == "leader" => "masters".to_owned(),
+                part => part,
+            },
+        };
+        let members = |fault: Self| matches!(part(fault).as_str(), "masters" | "worker" | "rolling");
         let rolls = self == Self::RollingRestart || other == Self::RollingRestart;
-        let one_master = |a: Self, b: Self| {
-            a.part() == "leader" && matches!(b, Self::DiskFullMaster | Self::DiskHungMaster)
-        };
-        let one_worker = |a: Self, b: Self| {
-            a.part() == "worker" && matches!(b, Self::DiskFullWorker | Self::DiskHungWorker)
-        };
-        // Two of three masters away would be no fault of the product.
-        let apart = |a: Self, b: Self| !one_master(a, b) && !one_worker(a, b);
-        self.part() != other.part()
-            && !(rolls && members(self) && members(other))
-            && apart(self, other)
-            && apart(other, self)
+        part(self) != part(other) && !(rolls && members(self) && members(other))
     }
 }
 
-/// From which faults is drawn: all (`mixed`), those of one part (`leader`, `worker`, `target`, `source`, `disk`, `clock`), or one by name.
+/// From which faults is drawn: all (`mixed`), those of one part (`leader`, `masters`, `worker`, `target`, `source`, `disk`,
+/// `clock`), or one by name.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub name: String,
     pub faults: Vec<Fault>,
+}
+
+impl Scenario {
+    /// Whether anything in it needs a network between the masters that can break.
+    pub fn needs_network(&self) -> bool {
+        self.faults.iter().any(|f| f.part() == "masters")
+    }
+
+    /// Leaves out what needs such a network; an error when nothing is left.
+    pub fn without_network(mut self) -> Result<Self> {
+        self.faults.retain(|f| f.part() != "masters");
+        self.faults.first().with_context(|| format!("nothing of `{}` can be done without it", self.name))?;
+        Ok(self)
+    }
 }
 
 impl FromStr for Scenario {
@@ -158,7 +164,7 @@ impl FromStr for Scenario {
         let known = || {
             let names: Vec<String> = Fault::value_variants().iter().map(|f| f.name()).collect();
             format!(
-                "no scenario `{name}`: mixed, leader, worker, target, source, disk, clock, {}",
+                "no scenario `{name}`: mixed, leader, masters, worker, target, source, disk, clock, {}",
                 names.join(", ")
             )
         };
@@ -170,6 +176,15 @@ impl FromStr for Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_without_a_network() {
+        let scenario = |name: &str| name.parse::<Scenario>().unwrap();
+        assert!(scenario("mixed").needs_network() && !scenario("leader").needs_network());
+        let left = scenario("mixed").without_network().unwrap();
+        assert!(!left.needs_network() && left.faults.contains(&Fault::WorkerAlone));
+        assert!(scenario("masters-apart").without_network().is_err());
+    }
 
     #[test]
     fn scenarios_by_name() {
@@ -185,6 +200,13 @@ mod tests {
         assert!(
             !Fault::WorkerKill.goes_with(Fault::WorkerMute)
                 && !Fault::WorkerStop.goes_with(Fault::RollingRestart)
+        );
+        assert_eq!(of("masters").unwrap().len(), 9);
+        assert!(Fault::MastersApart.rows_go_on() && !Fault::TargetCut.rows_go_on());
+        assert!(
+            !Fault::MastersApart.goes_with(Fault::LeaderKill)
+                && !Fault::MastersSlow.goes_with(Fault::RollingRestart)
+                && Fault::MastersLossy.goes_with(Fault::WorkerKill)
         );
         assert!(of("nothing").unwrap_err().to_string().contains("rolling-restart"));
     }

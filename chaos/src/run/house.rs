@@ -1,10 +1,10 @@
 //! Everything that a run breaks, and the ways between.
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use dm_tests::{
-    Cluster, ClusterOptions, Database, DatabaseOptions, Disk, Flavor, Proxy, SourceFile, TaskFile, Workload,
-    WorkloadOptions, clocks_can_move, free_port, wait_until, within,
+    Cluster, ClusterOptions, Database, DatabaseOptions, Disk, Flavor, Network, Proxy, SourceFile, TaskFile,
+    Workload, WorkloadOptions, clocks_can_move, free_port, wait_until, within,
 };
 use mysql_async::prelude::Queryable;
 
@@ -33,8 +33,8 @@ pub struct Origin {
     pub way: Proxy,
 }
 
-/// Two sources (MariaDB and MySQL; the second one's ledger has no unique key), one target (MariaDB), three masters and three workers, with a proxy in each way that can
-/// break. The masters talk to each other directly.
+/// Two sources (MariaDB and MySQL; the second one's ledger has no unique key), one target (MariaDB), three masters and
+/// three workers, with a proxy in each way that can break.
 pub struct House {
     // First: it goes before the databases that it talks to.
     pub cluster: Cluster,
@@ -60,8 +60,15 @@ pub struct Load {
 }
 
 impl House {
-    /// Starts everything, with an empty task that is in sync.
-    pub async fn start() -> Result<Self> {
+    /// A network for the masters of a house; an error where the machine does not allow it.
+    pub async fn network(seed: u64) -> Result<Network> {
+        Network::start(MASTERS, seed).await
+    }
+
+    /// Starts everything, with an empty task that is in sync. Without a network the masters talk to each other directly.
+    pub async fn start(network: Option<Network>) -> Result<Self> {
+        let network = network.map(Arc::new);
+        let host = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.host());
         let disks = match Disk::check() {
             Ok(()) => true,
             Err(error) => {
@@ -76,7 +83,7 @@ impl House {
         let ports: Vec<u16> = (0..WORKERS).map(|_| free_port()).collect();
         let mut sessions = Vec::new();
         for (n, port) in ports.iter().enumerate() {
-            sessions.push((format!("w{}", n + 1), Proxy::start(*port).await?));
+            sessions.push((format!("w{}", n + 1), Proxy::start_on(host, *port).await?));
         }
         let target =
             Database::start(Flavor::MariaDb, DatabaseOptions::default()).await.context("the target")?;
@@ -99,6 +106,7 @@ impl House {
             worker_ports: ports.into_iter().zip(sessions.iter().map(|(_, s)| s.port())).collect(),
             disks: disks.then_some(DISK_MIB),
             clocks,
+            network,
             ..ClusterOptions::default()
         };
         let cluster = Cluster::start_with(options).await.context("the cluster")?;

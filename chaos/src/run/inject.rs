@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use dm_tests::within;
+use dm_tests::{Link, Network, within};
 use mysql_async::prelude::Queryable;
 use rand::{Rng, rngs::StdRng};
 
@@ -13,10 +13,12 @@ use super::{
 
 /// How long a worker that slept does not hear the masters yet.
 const UNAWARE: Duration = Duration::from_secs(1);
-/// What `target-slow` adds to each direction, in milliseconds.
+/// What `target-slow` and `masters-slow` add to each direction, in milliseconds.
 const DELAY: std::ops::Range<u64> = 5..80;
 /// By how much a clock jumps, in seconds: from less than a lease to days.
 const JUMP: std::ops::Range<i64> = 1..200_000;
+/// Share of packets that `masters-lossy` loses.
+const LOSS: std::ops::Range<f64> = 0.02..0.3;
 
 /// What makes a fault end.
 pub enum Cure {
@@ -28,6 +30,7 @@ pub enum Cure {
     StartSource(usize),
     HealSource(usize),
     HealSession(usize),
+    HealNetwork,
     /// Thawed, and only then within the masters' reach.
     Wake(usize),
     /// There is room again.
@@ -47,6 +50,8 @@ pub enum Victim {
     Session(usize),
     Target,
     Source(usize),
+    /// One master's links, those between two, or all those between masters.
+    Links(Vec<String>),
     EveryMember,
 }
 
@@ -58,6 +63,7 @@ impl Victim {
             Self::Session(n) => house.sessions[*n].0.clone(),
             Self::Target => "the target".to_owned(),
             Self::Source(n) => house.origins[*n].id.clone(),
+            Self::Links(masters) => masters.join(", "),
             Self::EveryMember => "every member".to_owned(),
         }
     }
@@ -120,6 +126,10 @@ pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mu
             }
             Ok(Cure::HealTarget)
         }
+        Victim::Links(masters) => {
+            links(house.cluster.network()?, fault, &masters, random)?;
+            Ok(Cure::HealNetwork)
+        }
         Victim::EveryMember => {
             for name in [house.cluster.names(true), house.cluster.names(false)].concat() {
                 house.cluster.stop(&name).await?;
@@ -129,6 +139,34 @@ pub async fn inject(house: &mut House, fault: Fault, victim: Victim, random: &mu
             Ok(Cure::Nothing)
         }
     }
+}
+
+/// Breaks the links of one master, or those between several.
+fn links(network: &Network, fault: Fault, masters: &[String], random: &mut StdRng) -> Result<()> {
+    use Fault::{MastersHalfOpen, MastersLeaderDeaf, MastersLeaderMute, MastersLossy, MastersSlow};
+    if let [one] = masters {
+        for other in network.others(one) {
+            if fault != MastersLeaderDeaf {
+                network.set(one, other, Link::CUT)?;
+            }
+            if fault != MastersLeaderMute {
+                network.set(other, one, Link::CUT)?;
+            }
+        }
+        return Ok(());
+    }
+    let link = match fault {
+        MastersSlow => Link { delay: Duration::from_millis(random.random_range(DELAY)), ..Link::default() },
+        MastersLossy => Link { loss: random.random_range(LOSS), ..Link::default() },
+        MastersHalfOpen => Link { forgets: true, ..Link::default() },
+        _ => Link::CUT,
+    };
+    for (n, one) in masters.iter().enumerate() {
+        for other in &masters[n + 1..] {
+            network.set_both(one, other, link)?;
+        }
+    }
+    Ok(())
 }
 
 /// Kills, stops or freezes a process of ours.
@@ -176,6 +214,10 @@ pub async fn heal(house: &mut House, cure: Cure) -> Result<()> {
         }
         Cure::HealSession(n) => {
             house.sessions[n].1.heal();
+            Ok(())
+        }
+        Cure::HealNetwork => {
+            house.cluster.network()?.heal();
             Ok(())
         }
         Cure::Wake(n) => {

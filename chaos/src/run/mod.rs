@@ -46,10 +46,22 @@ pub struct Options {
 }
 
 /// Runs it; true when nothing was found.
-pub async fn run(options: Options) -> Result<bool> {
+pub async fn run(mut options: Options) -> Result<bool> {
     println!("==> {}", report::again(&options));
-    let mut house = within(SETUP, "start everything", House::start()).await?;
-    let outcome = chaos(&options, &mut house).await;
+    let (mut network, mut left_out) = (None, None);
+    if options.scenario.needs_network() {
+        match within(SETUP, "start a network", House::network(options.seed)).await {
+            Ok(made) => network = Some(made),
+            Err(error) => {
+                options.scenario =
+                    options.scenario.without_network().with_context(|| format!("{error:#}"))?;
+                left_out =
+                    Some(format!("no faults between masters: this machine does not allow it: {error:#}"));
+            }
+        }
+    }
+    let mut house = within(SETUP, "start everything", House::start(network)).await?;
+    let outcome = chaos(&options, &mut house, left_out).await;
     if !matches!(outcome, Ok(true)) {
         house.cluster.keep();
         println!("==> logs stay in {}", house.cluster.dir().display());
@@ -57,8 +69,11 @@ pub async fn run(options: Options) -> Result<bool> {
     outcome
 }
 
-async fn chaos(options: &Options, house: &mut House) -> Result<bool> {
+async fn chaos(options: &Options, house: &mut House, left_out: Option<String>) -> Result<bool> {
     let timeline = Timeline::start();
+    if let Some(left_out) = left_out {
+        timeline.note(left_out);
+    }
     let load = within(SETUP, "start the writers", house.write()).await?;
     let watch = Watch::start(house, &load, timeline.clone());
     let mut nemesis = Nemesis {

@@ -69,9 +69,13 @@ impl Nemesis {
         // Below the lease it would be a freeze like any other; above ten seconds the target closes its connections.
         let hold = if first == Fault::WorkerAsleep { hold.max(ASLEEP) } else { hold };
         let second = second.filter(|s| two && first.goes_with(*s));
+        // Both are chosen first: who leads and who serves is not known while the masters are apart.
+        let mut chosen = vec![(first, self.choose(house, first).await?)];
+        if let Some(second) = second {
+            chosen.push((second, self.choose(house, second).await?));
+        }
         let mut open = Vec::new();
-        for fault in [Some(first), second].into_iter().flatten() {
-            let victim = self.choose(house, fault).await?;
+        for (fault, victim) in chosen {
             let whom = victim.name(house);
             self.timeline.note(format!("{} of {whom}", fault.name()));
             let at = Instant::now();
@@ -136,17 +140,25 @@ impl Nemesis {
     async fn choose(&mut self, house: &House, fault: Fault) -> Result<Victim> {
         use Fault::{
             ClockMaster, ClockWorker, DiskFullMaster, DiskFullWorker, DiskHungMaster, DiskHungWorker,
-            FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop, RollingRestart, SourceCut,
-            SourceKill, SourceSilent, WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill,
-            WorkerMute, WorkerStop,
+            FollowerFreeze, FollowerKill, LeaderFreeze, LeaderKill, LeaderStop, MastersApart,
+            MastersFollowerAlone, MastersHalfOpen, MastersLeaderAlone, MastersLeaderDeaf, MastersLeaderMute,
+            MastersLossy, MastersPairApart, MastersSlow, RollingRestart, SourceCut, SourceKill, SourceSilent,
+            WorkerAlone, WorkerAsleep, WorkerDeaf, WorkerFreeze, WorkerKill, WorkerMute, WorkerStop,
         };
         Ok(match fault {
             LeaderKill | LeaderStop | LeaderFreeze => Victim::Member(house.cluster.leader().await?),
-            FollowerKill | FollowerFreeze => {
-                let leader = house.cluster.leader().await?;
-                let followers: Vec<String> =
-                    house.cluster.names(true).into_iter().filter(|name| *name != leader).collect();
-                Victim::Member(followers.choose(&mut self.random).context("no follower")?.clone())
+            FollowerKill | FollowerFreeze => Victim::Member(self.follower(house).await?),
+            MastersLeaderAlone | MastersLeaderMute | MastersLeaderDeaf => {
+                Victim::Links(vec![house.cluster.leader().await?])
+            }
+            MastersFollowerAlone => Victim::Links(vec![self.follower(house).await?]),
+            MastersPairApart => {
+                let mut masters = house.cluster.names(true);
+                masters.remove(self.random.random_range(0..masters.len()));
+                Victim::Links(masters)
+            }
+            MastersApart | MastersSlow | MastersLossy | MastersHalfOpen => {
+                Victim::Links(house.cluster.names(true))
             }
             WorkerKill | WorkerStop | WorkerFreeze => Victim::Member(self.serving(house).await?),
             WorkerAlone | WorkerAsleep | WorkerMute | WorkerDeaf => {
@@ -165,6 +177,14 @@ impl Nemesis {
             RollingRestart => Victim::EveryMember,
             _ => Victim::Target,
         })
+    }
+
+    /// A master that does not lead.
+    async fn follower(&mut self, house: &House) -> Result<String> {
+        let leader = house.cluster.leader().await?;
+        let followers: Vec<String> =
+            house.cluster.names(true).into_iter().filter(|name| *name != leader).collect();
+        followers.choose(&mut self.random).context("no follower").cloned()
     }
 
     /// A worker that serves a source.

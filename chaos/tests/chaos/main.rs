@@ -14,6 +14,7 @@ mod kills;
 mod late;
 mod late_ddl;
 mod locks;
+mod partitions;
 mod pause;
 mod plain_build;
 mod run;

@@ -65,6 +65,18 @@ async fn mixed_faults_find_nothing() -> Result<()> {
     Ok(())
 }
 
+/// As many faults between masters as 75 seconds have room for. All of their kinds: `dm-chaos run --scenario masters --minutes 6`.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_between_masters_find_nothing() -> Result<()> {
+    let (code, text, report) = run("masters", 4, Duration::from_secs(75), "").await?;
+    println!("{text}");
+    ensure!(code == Some(0) && report["findings"] == Json::Array(Vec::new()), "{text}");
+    let injected = report["injected"].as_array().context("no faults")?;
+    ensure!(injected.len() >= 4, "only {} faults", injected.len());
+    ensure!(injected.iter().all(|i| i["first_row"].is_number()), "{injected:#?}");
+    Ok(())
+}
+
 /// Nothing but the target's own refusal is between a thawed worker and the rows of its successor: without it a run has to
 /// find rows that came twice. A freeze may meet a moment in which nothing is on its way, hence several runs.
 #[tokio::test(flavor = "multi_thread")]

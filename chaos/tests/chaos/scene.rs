@@ -1,13 +1,15 @@
 //! One source, one target, a cluster between them, and writers that never pause.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use dm_chaos::rig::{Rig, SOURCE, TASK};
 use dm_tests::{
-    Cluster, ClusterOptions, Database, DatabaseOptions, Flavor, Flush, Proxy, Scratch, SourceFile, TaskFile,
-    Workload, WorkloadOptions, check_workload, free_port, wait_until, wait_until_value, within,
+    Cluster, ClusterOptions, Database, DatabaseOptions, Flavor, Flush, Network, Proxy, Scratch, SourceFile,
+    TaskFile, Workload, WorkloadOptions, check_workload, free_port, wait_until, wait_until_value, within,
 };
 use mysql_async::prelude::Queryable as _;
 
@@ -27,6 +29,8 @@ pub struct Setup {
     pub source: Flavor,
     pub target: Flavor,
     pub masters: usize,
+    /// The masters are in a network whose links can be cut.
+    pub network: bool,
     /// What the target's commits survive.
     pub flush: Flush,
     /// Switches of every worker (`RAFT_DM_BROKEN`).
@@ -43,6 +47,7 @@ impl Default for Setup {
             source: Flavor::MariaDb,
             target: Flavor::MariaDb,
             masters: 1,
+            network: false,
             flush: Flush::Relaxed,
             broken: "",
             lease: "3s",
@@ -83,11 +88,19 @@ impl Scene {
             std::fs::create_dir(holds.path().join(member))?;
         }
         let ports = [free_port(), free_port()];
-        let sessions = [Proxy::start(ports[0]).await?, Proxy::start(ports[1]).await?];
+        let network = if setup.network {
+            let network = within(LONG, "start a network", Network::start(setup.masters, 0)).await?;
+            Some(Arc::new(network))
+        } else {
+            None
+        };
+        let host = network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.host());
+        let sessions = [Proxy::start_on(host, ports[0]).await?, Proxy::start_on(host, ports[1]).await?];
         let cluster = ClusterOptions {
             masters: setup.masters,
             workers: 2,
             worker_ports: ports.into_iter().zip(sessions.iter().map(Proxy::port)).collect(),
+            network,
             master_args: vec![format!("--config={}", lease.display())],
             env: vec![
                 ("RAFT_DM_BROKEN".to_owned(), setup.broken.to_owned()),

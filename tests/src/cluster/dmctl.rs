@@ -1,5 +1,6 @@
 //! The real `dmctl`, one command at a time.
 
+use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -45,8 +46,27 @@ impl DmctlOutput {
 impl Cluster {
     /// Runs `dmctl --master-addr=<all masters> ARGS...` to its end.
     pub async fn dmctl<S: AsRef<str>>(&self, args: &[S]) -> Result<DmctlOutput> {
-        let mut command = tokio::process::Command::new(self.bin_dir.join("dmctl"));
-        command.arg(format!("--master-addr={}", self.master_addrs()));
+        let program = self.bin_dir.join("dmctl");
+        self.dmctl_with(vec![program.into()], &self.master_addrs(), args).await
+    }
+
+    /// Runs `dmctl` beside a master, which is the only one it talks to.
+    pub async fn dmctl_at<S: AsRef<str>>(&self, master: &str, args: &[S]) -> Result<DmctlOutput> {
+        let network = self.options.network.as_ref();
+        let mut words = network.map_or(Ok(Vec::new()), |network| network.enter(master))?;
+        words.push(self.bin_dir.join("dmctl").into());
+        self.dmctl_with(words, &self.member(master)?.addr(), args).await
+    }
+
+    async fn dmctl_with<S: AsRef<str>>(
+        &self,
+        words: Vec<OsString>,
+        masters: &str,
+        args: &[S],
+    ) -> Result<DmctlOutput> {
+        let (program, prefix) = words.split_first().context("no command")?;
+        let mut command = tokio::process::Command::new(program);
+        command.args(prefix).arg(format!("--master-addr={masters}"));
         command.args(args.iter().map(AsRef::as_ref)).stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(COMMAND, command.output()).await;
         let output = output.context("dmctl takes too long")?.context("cannot run dmctl")?;

@@ -1,14 +1,17 @@
 //! One process of a cluster.
 
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::{Program, Running};
+use crate::{Network, Program, Running};
 
 /// How long an orderly end may take.
 const STOP: Duration = Duration::from_secs(60);
@@ -18,6 +21,20 @@ pub(super) struct Setup {
     pub bin_dir: PathBuf,
     pub dir: PathBuf,
     pub env: Vec<(String, String)>,
+    /// Masters are in it; workers are at its host.
+    pub network: Option<Arc<Network>>,
+}
+
+impl Setup {
+    /// A master's address.
+    pub fn master_host(&self, name: &str) -> Result<Ipv4Addr> {
+        self.network.as_ref().map_or(Ok(Ipv4Addr::LOCALHOST), |network| network.address(name))
+    }
+
+    /// Where workers listen.
+    pub fn worker_host(&self) -> Ipv4Addr {
+        self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.host())
+    }
 }
 
 /// A `dm-master` or a `dm-worker`, running or not.
@@ -25,7 +42,7 @@ pub(super) struct Setup {
 pub struct Member {
     name: String,
     master: bool,
-    port: u16,
+    addr: SocketAddrV4,
     program: Program,
     log: PathBuf,
     output: PathBuf,
@@ -33,26 +50,43 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn master(setup: &Setup, name: &str, port: u16, peer_port: u16, args: &[String]) -> Self {
+    pub(super) fn master(
+        setup: &Setup,
+        name: &str,
+        (port, peer_port): (u16, u16),
+        args: &[String],
+    ) -> Result<Self> {
+        let host = setup.master_host(name)?;
         let own = [
-            format!("--master-addr=127.0.0.1:{port}"),
-            format!("--advertise-addr=127.0.0.1:{port}"),
-            format!("--peer-urls=http://127.0.0.1:{peer_port}"),
-            format!("--advertise-peer-urls=http://127.0.0.1:{peer_port}"),
+            format!("--master-addr={host}:{port}"),
+            format!("--advertise-addr={host}:{port}"),
+            format!("--peer-urls=http://{host}:{peer_port}"),
+            format!("--advertise-peer-urls=http://{host}:{peer_port}"),
         ];
-        Self::new(setup, "dm-master", name, port, &[&own, args].concat())
+        let enter = setup.network.as_ref().map_or(Ok(Vec::new()), |network| network.enter(name))?;
+        let addr = SocketAddrV4::new(host, port);
+        Ok(Self::new(setup, (enter, "dm-master"), name, addr, &[&own, args].concat()))
     }
 
     pub(super) fn worker(setup: &Setup, name: &str, (port, advertised): (u16, u16), args: &[String]) -> Self {
-        let own =
-            [format!("--worker-addr=127.0.0.1:{port}"), format!("--advertise-addr=127.0.0.1:{advertised}")];
-        Self::new(setup, "dm-worker", name, port, &[&own, args].concat())
+        let host = setup.worker_host();
+        let own = [format!("--worker-addr={host}:{port}"), format!("--advertise-addr={host}:{advertised}")];
+        let addr = SocketAddrV4::new(host, port);
+        Self::new(setup, (Vec::new(), "dm-worker"), name, addr, &[&own, args].concat())
     }
 
-    fn new(setup: &Setup, program: &str, name: &str, port: u16, args: &[String]) -> Self {
+    fn new(
+        setup: &Setup,
+        (enter, program): (Vec<OsString>, &str),
+        name: &str,
+        addr: SocketAddrV4,
+        args: &[String],
+    ) -> Self {
         let log = setup.dir.join(format!("{name}.log"));
         let output = setup.dir.join(format!("{name}.out"));
-        let mut command = Program::new(setup.bin_dir.join(program))
+        let mut words = enter.into_iter().chain([setup.bin_dir.join(program).into()]);
+        let mut command = Program::new(words.next().unwrap_or_default())
+            .args(words)
             .arg(format!("--name={name}"))
             .arg(format!("--data-dir={}", setup.dir.join(name).display()))
             .arg(format!("--log-file={}", log.display()))
@@ -62,7 +96,7 @@ impl Member {
             command = command.env(key, value);
         }
         let master = program == "dm-master";
-        Self { name: name.to_owned(), master, port, program: command, log, output, process: None }
+        Self { name: name.to_owned(), master, addr, program: command, log, output, process: None }
     }
 
     /// Its name.
@@ -75,9 +109,9 @@ impl Member {
         self.master
     }
 
-    /// `127.0.0.1:port` that it serves clients, peers' forwards and metrics on.
+    /// `host:port` that it serves clients, peers' forwards and metrics on.
     pub fn addr(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.addr.to_string()
     }
 
     /// The sum of its samples of one metric, from its `/metrics`; of those only that have this among their labels, as it is

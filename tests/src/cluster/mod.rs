@@ -5,6 +5,7 @@ mod files;
 mod member;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,7 +15,7 @@ pub use dmctl::DmctlOutput;
 pub use files::{SourceFile, TaskFile};
 pub use member::Member;
 
-use crate::{Disk, Scratch, free_port, wait_until_value};
+use crate::{Disk, Network, Scratch, free_port, wait_until_value};
 
 /// How long masters and workers may take until they serve.
 const READY: Duration = Duration::from_secs(60);
@@ -39,6 +40,8 @@ pub struct ClusterOptions {
     pub disks: Option<u64>,
     /// Each member's wall clock can be moved ([`Cluster::move_clock`]); needs [`clocks_can_move`].
     pub clocks: bool,
+    /// Masters run in it, each in the namespace of its name; workers at its host. 127.0.0.1 for all where there is none.
+    pub network: Option<Arc<Network>>,
 }
 
 /// Where libfaketime is, which moves the clocks of members.
@@ -77,16 +80,16 @@ impl Cluster {
             Self { bin_dir: bin_dir()?, members: Vec::new(), disks: Vec::new(), scratch, options };
         let ports: Vec<(u16, u16)> =
             (0..cluster.options.masters).map(|_| (free_port(), free_port())).collect();
-        let peers: Vec<String> = ports
-            .iter()
-            .enumerate()
-            .map(|(i, (_, peer))| format!("m{}=http://127.0.0.1:{peer}", i + 1))
-            .collect();
+        let mut peers = Vec::new();
+        for (i, (_, peer)) in ports.iter().enumerate() {
+            let name = format!("m{}", i + 1);
+            peers.push(format!("{name}=http://{}:{peer}", cluster.setup().master_host(&name)?));
+        }
         let peers = peers.join(",");
-        for (i, (port, peer)) in ports.into_iter().enumerate() {
+        for (i, ports) in ports.into_iter().enumerate() {
             let mut args = vec![format!("--initial-cluster={peers}")];
             args.extend(cluster.options.master_args.iter().cloned());
-            let member = Member::master(&cluster.setup(), &format!("m{}", i + 1), port, peer, &args);
+            let member = Member::master(&cluster.setup(), &format!("m{}", i + 1), ports, &args)?;
             cluster.members.push(member);
         }
         for i in 0..cluster.options.workers {
@@ -146,6 +149,11 @@ impl Cluster {
     /// Keeps the scratch folder.
     pub fn keep(&self) {
         self.scratch.keep();
+    }
+
+    /// What the masters are in.
+    pub fn network(&self) -> Result<&Network> {
+        self.options.network.as_deref().context("the masters have no network of their own")
     }
 
     /// A member by name.
@@ -242,25 +250,34 @@ impl Cluster {
         Ok(bound.and_then(|w| w["name"].as_str()).map(str::to_owned))
     }
 
-    /// Waits until a leader is named and every worker that runs is registered and not offline.
+    /// Waits until a leader is named that hears every master that runs, and every worker that runs is registered and not
+    /// offline.
     pub async fn wait_ready(&mut self) -> Result<()> {
         for member in &mut self.members {
             if let Some(status) = member.ended()? {
                 bail!("{} ended: {status}", member.name());
             }
         }
-        let want: Vec<&str> =
-            self.members.iter().filter(|m| !m.is_master() && m.was_started()).map(Member::name).collect();
+        let runs = |masters: bool| -> Vec<&str> {
+            let running = self.members.iter().filter(|m| m.is_master() == masters && m.was_started());
+            running.map(Member::name).collect()
+        };
+        let (masters, workers) = (runs(true), runs(false));
         wait_until_value(READY, "a leader and every worker", || async {
             let members = self.list_member().await?;
             let led = section(&members, "leader")
                 .is_some_and(|l| l["name"].as_str().is_some_and(|n| !n.is_empty()));
-            let workers = section(&members, "worker").and_then(|w| w["workers"].as_array());
+            let heard = section(&members, "master").and_then(|m| m["masters"].as_array());
+            let heard =
+                |name: &&str| heard.into_iter().flatten().any(|m| m["name"] == *name && m["alive"] == true);
+            let listed = section(&members, "worker").and_then(|w| w["workers"].as_array());
             let here = |name: &&str| {
-                let mut of_name = workers.into_iter().flatten().filter(|w| w["name"] == *name);
+                let mut of_name = listed.into_iter().flatten().filter(|w| w["name"] == *name);
                 of_name.any(|w| w["stage"] == "free" || w["stage"] == "bound")
             };
-            Ok((led && want.iter().all(here)).then_some(()))
+            let whole = led && masters.iter().all(heard) && workers.iter().all(here);
+            anyhow::ensure!(whole, "the members are: {members}");
+            Ok(Some(()))
         })
         .await
     }
@@ -275,6 +292,7 @@ impl Cluster {
             bin_dir: self.bin_dir.clone(),
             dir: self.scratch.path().to_owned(),
             env: self.options.env.clone(),
+            network: self.options.network.clone(),
         }
     }
 
