@@ -43,6 +43,8 @@ pub struct CallOptions {
 #[derive(Debug)]
 pub struct Masters {
     addresses: Vec<String>,
+    /// Which of them the connection goes to.
+    address: String,
     client: MasterClient<Channel>,
 }
 
@@ -55,12 +57,13 @@ enum Tried {
 impl Masters {
     /// Connects to the first address that answers; none has to be given up before the next is tried.
     pub async fn connect(addresses: Vec<String>) -> Result<Self, Failure> {
-        let client = first_that_answers(&addresses).await?;
-        Ok(Self { addresses, client })
+        let (address, client) = first_that_answers(&addresses).await?;
+        Ok(Self { addresses, address, client })
     }
 
     /// Sends `message`. When the master is gone or says that it is unavailable, dials anew from the first address and
-    /// sends it once more, as DM's dmctl does; the masters take a repeated command as one.
+    /// sends it once more, as DM's dmctl does; when it knows of no leader, asks the others too. The masters take a repeated
+    /// command as one.
     pub async fn call<Q: Clone, R>(
         &mut self,
         message: Q,
@@ -68,17 +71,30 @@ impl Masters {
         send: impl AsyncFn(MasterClient<Channel>, Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
         let name = format!("{:032x}", rand::random::<u128>());
-        let first = send(self.client.clone(), request(message.clone(), options, &name)).await;
-        match first {
-            Err(status) if again(&status) => {
-                self.client = first_that_answers(&self.addresses).await?;
-                let mut second = request(message, options, &name);
-                second.metadata_mut().insert(REPEATED, MetadataValue::from_static("true"));
-                Ok(send(self.client.clone(), second).await?.into_inner())
-            }
-            other => Ok(other?.into_inner()),
+        let mut answer = send(self.client.clone(), request(message.clone(), options, &name)).await;
+        if answer.as_ref().is_err_and(again) {
+            (self.address, self.client) = first_that_answers(&self.addresses).await?;
+            answer = send(self.client.clone(), repeated(message.clone(), options, &name)).await;
         }
+        // A master that does not hear the leader is no reason not to ask one that does.
+        let mut not_asked = self.addresses.clone();
+        while answer.as_ref().is_err_and(leaderless) {
+            not_asked.retain(|address| *address != self.address);
+            if not_asked.is_empty() {
+                break;
+            }
+            let Ok(next) = first_that_answers(&not_asked).await else { break };
+            (self.address, self.client) = next;
+            answer = send(self.client.clone(), repeated(message.clone(), options, &name)).await;
+        }
+        Ok(answer?.into_inner())
     }
+}
+
+fn repeated<Q>(message: Q, options: CallOptions, name: &str) -> Request<Q> {
+    let mut request = request(message, options, name);
+    request.metadata_mut().insert(REPEATED, MetadataValue::from_static("true"));
+    request
 }
 
 fn request<Q>(message: Q, options: CallOptions, name: &str) -> Request<Q> {
@@ -102,7 +118,12 @@ fn again(status: &Status) -> bool {
         || (lost && status.source().is_some())
 }
 
-async fn first_that_answers(addresses: &[String]) -> Result<MasterClient<Channel>, Failure> {
+/// What a master answers that can't reach a leader.
+fn leaderless(status: &Status) -> bool {
+    status.message().contains(&format!("code={}", ErrorCode::NotLeader.number()))
+}
+
+async fn first_that_answers(addresses: &[String]) -> Result<(String, MasterClient<Channel>), Failure> {
     let client = |channel| MasterClient::new(channel).max_decoding_message_size(ANSWER_MAX_BYTES);
     let mut causes = Vec::new();
     let mut dials = JoinSet::new();
@@ -119,7 +140,7 @@ async fn first_that_answers(addresses: &[String]) -> Result<MasterClient<Channel
             },
         };
         match tried {
-            Some(Ok(Ok(channel))) => return Ok(client(channel)),
+            Some(Ok(Ok((address, channel)))) => return Ok((address, client(channel))),
             Some(Ok(Err(cause))) => causes.push(cause),
             Some(Err(error)) => causes.push(error.to_string()),
             None => break,
@@ -129,9 +150,9 @@ async fn first_that_answers(addresses: &[String]) -> Result<MasterClient<Channel
     Err(error.with_cause(format!("context deadline exceeded ({})", causes.join("; "))).into())
 }
 
-async fn dial_within(address: String) -> Result<Channel, String> {
+async fn dial_within(address: String) -> Result<(String, Channel), String> {
     match tokio::time::timeout(ANSWER_WITHIN, dial(&address)).await {
-        Ok(Tried::Connected(channel)) => Ok(channel),
+        Ok(Tried::Connected(channel)) => Ok((address, channel)),
         Ok(Tried::Silent(cause)) => Err(format!("{address}: {cause}")),
         Err(_) => Err(format!("{address}: no answer")),
     }

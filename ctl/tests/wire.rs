@@ -117,6 +117,29 @@ async fn unavailable_is_tried_once_more_and_nothing_else_is() {
     assert_eq!(run.err, "Error: rpc error: code = Unknown desc = [code=38043] no leader\n");
 }
 
+/// Two masters may not hear each other while a third hears both.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_master_hears_no_leader_the_others_are_asked() {
+    let masters = [FakeMaster::default(), FakeMaster::default(), FakeMaster::default()];
+    let mut list = Vec::new();
+    for master in &masters {
+        list.push(master.serve().await.to_string());
+    }
+    let list = list.join(",");
+    *masters[0].leaderless.lock().unwrap() = true;
+    *masters[1].leaderless.lock().unwrap() = true;
+    let run = dmctl(&["--master-addr", &list, "stop-task", "task1"]).await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    // It may have been carried out where its answer came from.
+    let calls = masters.each_ref().map(|m| m.calls().join(";"));
+    assert_eq!(calls, ["Delete task1 []", "Delete task1 [] again", "Delete task1 [] again"]);
+    *masters[2].leaderless.lock().unwrap() = true;
+    let run = dmctl(&["--master-addr", &list, "list-member"]).await;
+    assert_eq!((run.code, run.out.as_str()), (1, ""));
+    assert_eq!(run.err, "Error: rpc error: code = Unknown desc = [code=38043] no leader\n");
+    assert_eq!(masters.each_ref().map(|m| m.calls().len()), [2, 2, 2]);
+}
+
 /// The masters then know that a task which is not there may have been stopped by the first request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_sent_again_says_so() {

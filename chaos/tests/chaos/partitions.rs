@@ -89,3 +89,40 @@ async fn every_master_alone() -> Result<()> {
     scene.explained(outcome)?;
     scene.finish("every master alone").await
 }
+
+/// A follower and the leader do not hear each other, and the third master hears both: nobody else leads, and a client that
+/// asks the follower first is answered by way of another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_masters_apart() -> Result<()> {
+    let mut scene = Scene::start(Setup { masters: 3, network: true, ..Setup::default() }).await?;
+    let outcome = bounded(scene.left(), async {
+        let (leader, owner) = (scene.rig.cluster.leader().await?, scene.owner().await?);
+        let network = scene.rig.cluster.network()?;
+        let mut others = scene.rig.cluster.names(true);
+        others.retain(|name| *name != leader);
+        let [apart, third] = &others[..] else { anyhow::bail!("three masters, not {others:?}") };
+        network.set_both(&leader, apart, Link::CUT)?;
+        let began = Instant::now();
+        let mut asked = 0;
+        while began.elapsed() < 2 * LEASE {
+            let by = [apart.as_str(), third, &leader];
+            let sent = Instant::now();
+            let members = scene.rig.cluster.dmctl_by(&by, &["list-member", "--leader"]).await?.success();
+            let members = members.with_context(|| format!("{apart} asked first, after {asked} answers"))?;
+            let leads = members["members"][0]["leader"]["name"].as_str();
+            ensure!(leads == Some(&leader), "{leads:?} instead of {leader} leads");
+            ensure!(sent.elapsed() < LEASE, "the answer came after {:?}", sent.elapsed());
+            asked += 1;
+            scene.flow(100).await?;
+        }
+        println!("{leader} and {apart} apart: {asked} answers");
+        network.heal();
+        scene.rig.cluster.wait_ready().await?;
+        scene.flow(600).await?;
+        ensure!(scene.owner().await? == owner, "the worker was disturbed by a partition of two masters");
+        anyhow::Ok(())
+    })
+    .await;
+    scene.explained(outcome)?;
+    scene.finish("two masters apart").await
+}

@@ -13,6 +13,8 @@ pub struct FakeMaster {
     pub calls: Arc<Mutex<Vec<String>>>,
     /// So many of the next calls are refused as unavailable.
     pub unavailable: Arc<Mutex<u32>>,
+    /// It hears no leader.
+    pub leaderless: Arc<Mutex<bool>>,
     /// Answer no call at all from now on; told to whoever watches.
     pub never: Arc<Mutex<Option<tokio::sync::watch::Sender<bool>>>>,
     /// What the last operation was called.
@@ -43,6 +45,9 @@ impl FakeMaster {
         if *left > 0 {
             *left -= 1;
             return Err(Status::unavailable("going away"));
+        }
+        if *self.leaderless.lock().unwrap() {
+            return Err(Status::unknown("[code=38043] no leader"));
         }
         Ok(())
     }

@@ -58,6 +58,12 @@ impl Cluster {
         self.dmctl_with(words, &self.member(master)?.addr(), args).await
     }
 
+    /// Runs `dmctl` with these masters' addresses only, in this order.
+    pub async fn dmctl_by<S: AsRef<str>>(&self, masters: &[&str], args: &[S]) -> Result<DmctlOutput> {
+        let addrs: Result<Vec<String>> = masters.iter().map(|name| Ok(self.member(name)?.addr())).collect();
+        self.dmctl_with(vec![self.bin_dir.join("dmctl").into()], &addrs?.join(","), args).await
+    }
+
     async fn dmctl_with<S: AsRef<str>>(
         &self,
         words: Vec<OsString>,
