@@ -102,6 +102,22 @@ impl Fault {
             || matches!(self, TargetSlow | ConnectionsKilled | RollingRestart)
     }
 
+    /// Whether it meets the leader, and another one is to follow if it lasts.
+    pub fn meets_leader(self) -> bool {
+        use Fault::{
+            LeaderFreeze, LeaderKill, LeaderStop, MastersLeaderAlone, MastersLeaderDeaf, MastersLeaderMute,
+        };
+        matches!(
+            self,
+            LeaderKill
+                | LeaderStop
+                | LeaderFreeze
+                | MastersLeaderAlone
+                | MastersLeaderMute
+                | MastersLeaderDeaf
+        )
+    }
+
     /// What it breaks: the part of its name before the first hyphen. A scenario may be called so.
     pub fn part(self) -> String {
         let name = self.name();

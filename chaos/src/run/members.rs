@@ -86,7 +86,7 @@ impl Known {
 
     fn note_changes(&self, now: &Self, timeline: &Timeline) {
         if now.leader != self.leader && !now.leader.is_empty() {
-            timeline.note_as(Kind::Detected, format!("{} leads", now.leader));
+            timeline.note_as(Kind::Detected, format!("{} is said to lead", now.leader));
         }
         for (worker, missed) in &now.missed {
             if self.missed.get(worker).is_some_and(|before| before != missed) {
@@ -137,7 +137,7 @@ mod tests {
         now.note_changes(&now, &timeline);
         let noted: Vec<_> = timeline.events().into_iter().map(|e| (e.kind, e.what)).collect();
         let expected = [
-            (Kind::Detected, "m2 leads"),
+            (Kind::Detected, "m2 is said to lead"),
             (Kind::Detected, "w1 is missed"),
             (Kind::Reassigned, "source-1 is given to w2"),
         ];

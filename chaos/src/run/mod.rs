@@ -6,6 +6,7 @@ mod fault;
 mod history;
 mod house;
 mod inject;
+mod leaders;
 mod members;
 mod nemesis;
 mod page;
@@ -98,7 +99,8 @@ async fn chaos(options: &Options, house: &mut House, left_out: Option<String>) -
             break;
         }
     }
-    let series = watch.stop().await?;
+    let (series, offices) = watch.stop().await?;
+    nemesis.successors(&offices);
     let checks = Checks { house, timeline: &timeline };
     let checked = within(CHECKS, "the checks", checks.run(load, operators)).await;
     let summary = match checked {

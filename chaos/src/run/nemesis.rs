@@ -11,6 +11,7 @@ use super::{
     fault::Fault,
     house::{CALM, House, Load},
     inject::{Victim, heal, inject},
+    leaders::Office,
     timeline::{Kind, Timeline},
 };
 
@@ -41,7 +42,9 @@ pub struct Injected {
     pub detected: Option<f64>,
     pub reassigned: Option<f64>,
     pub fence: Option<f64>,
-    /// From when that is counted: rows may flow while the fault lasts, or only once it is healed.
+    /// Seconds until another master led, where the leader was met and another one did.
+    pub successor: Option<f64>,
+    /// From when the first row is counted: rows may flow while the fault lasts, or only once it is healed.
     pub counted_from: &'static str,
 }
 
@@ -57,6 +60,16 @@ impl Nemesis {
         self.injected
             .last()
             .map_or_else(|| "no fault".to_owned(), |i| format!("{} of {}", i.fault.name(), i.whom))
+    }
+
+    /// Says of each fault that met the leader when another master led, before the next fault.
+    pub fn successors(&mut self, offices: &[Office]) {
+        let begun: Vec<f64> = self.injected.iter().map(|i| i.injected).collect();
+        for entry in self.injected.iter_mut().filter(|i| i.fault.meets_leader()) {
+            let end = begun.iter().copied().find(|at| *at > entry.healed).unwrap_or(f64::INFINITY);
+            let next = offices.iter().find(|o| o.at > entry.injected && o.at < end && o.master != entry.whom);
+            entry.successor = next.map(|office| office.at - entry.injected);
+        }
     }
 
     /// One fault, or two at once of different parts; returns when everything is whole again.
@@ -90,6 +103,7 @@ impl Nemesis {
                 detected: None,
                 reassigned: None,
                 fence: None,
+                successor: None,
                 counted_from: if fault.rows_go_on() && second.is_none() { "injection" } else { "healing" },
             });
             open.push((self.injected.len() - 1, at, cure));

@@ -1,7 +1,10 @@
 //! The report as one page without scripts and without anything from elsewhere.
 use std::fmt::Write as _;
 
-use super::{report::Report, timeline::Sample};
+use super::{
+    report::{Figures, Report},
+    timeline::Sample,
+};
 
 const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 120.0;
@@ -49,18 +52,9 @@ pub fn page(report: &Report) -> String {
         }
         out.push_str("</ul>");
     }
-    out.push_str(
-        "<h2>Failover</h2><p>First later row at the target, milliseconds; faults that came alone.</p><table><tr><th>fault\
-         <th>counted from<th class=n>injected<th class=n>p50<th class=n>p99<th class=n>max",
-    );
-    for f in &report.figures {
-        let _ = write!(
-            out,
-            "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}",
-            f.fault, f.counted_from, f.count, f.p50, f.p99, f.max
-        );
-    }
-    out.push_str("</table>");
+    out.push_str("<h2>Failover</h2><p>Milliseconds; faults that came alone.</p>");
+    figures(&mut out, "First later row at the target", &report.figures);
+    figures(&mut out, "Another master leads", &report.successors);
     charts(&mut out, report);
     out.push_str("<h2>Faults</h2><table><tr><th class=n>injected<th class=n>healed<th>fault<th>whom<th class=n>detected, ms<th class=n>reassigned, ms<th class=n>fence taken, ms<th class=n>first row, ms<th>counted from");
     for i in &report.injected {
@@ -86,6 +80,21 @@ pub fn page(report: &Report) -> String {
     }
     out.push_str("</table></html>\n");
     out
+}
+
+fn figures(out: &mut String, what: &str, figures: &[Figures]) {
+    let _ = write!(
+        out,
+        "<h3>{what}</h3><table><tr><th>fault<th>counted from<th class=n>injected<th class=n>p50<th class=n>p99<th class=n>max"
+    );
+    for f in figures {
+        let _ = write!(
+            out,
+            "<tr><td>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}",
+            f.fault, f.counted_from, f.count, f.p50, f.p99, f.max
+        );
+    }
+    out.push_str("</table>");
 }
 
 /// Lag and throughput over time, with the faults behind them.

@@ -35,7 +35,10 @@ pub struct Report {
     pub seed: u64,
     pub findings: Vec<String>,
     pub summary: Summary,
+    /// Until the first later row.
     pub figures: Vec<Figures>,
+    /// Until another master led.
+    pub successors: Vec<Figures>,
     pub injected: Vec<Injected>,
     pub events: Vec<Event>,
     /// Per source.
@@ -64,7 +67,8 @@ impl Report {
             seed: options.seed,
             findings,
             summary,
-            figures: figures(&injected),
+            figures: figures(&injected, |i| i.first_row.map(|seconds| (seconds, i.counted_from))),
+            successors: figures(&injected, |i| i.successor.map(|seconds| (seconds, "injection"))),
             injected,
             events: timeline.events(),
             samples,
@@ -85,15 +89,16 @@ impl Report {
             self.injected.len(),
             self.summary.converged
         );
-        println!(
-            "{:<20} {:>6} {:>8} {:>8} {:>8}   first later row at the target, ms",
-            "", "", "p50", "p99", "max"
-        );
-        for f in &self.figures {
-            println!(
-                "{:<20} {:>6} {:>8} {:>8} {:>8}   from {}",
-                f.fault, f.count, f.p50, f.p99, f.max, f.counted_from
-            );
+        for (what, figures) in
+            [("first later row at the target", &self.figures), ("another master leads", &self.successors)]
+        {
+            println!("{:<24} {:>6} {:>8} {:>8} {:>8}   {what}, ms", "", "", "p50", "p99", "max");
+            for f in figures {
+                println!(
+                    "{:<24} {:>6} {:>8} {:>8} {:>8}   from {}",
+                    f.fault, f.count, f.p50, f.p99, f.max, f.counted_from
+                );
+            }
         }
         for finding in &self.findings {
             println!("FOUND: {finding}");
@@ -124,12 +129,12 @@ fn version() -> String {
     )
 }
 
-/// Faults that came alone.
-fn figures(injected: &[Injected]) -> Vec<Figures> {
+/// Faults that came alone, and what is given of each in seconds, with what it is counted from.
+fn figures(injected: &[Injected], of: impl Fn(&Injected) -> Option<(f64, &'static str)>) -> Vec<Figures> {
     let mut times: BTreeMap<_, (&'static str, Vec<u64>)> = BTreeMap::new();
     for entry in injected.iter().filter(|i| !i.mixed) {
-        if let Some(seconds) = entry.first_row {
-            let (_, of_kind) = times.entry(entry.fault).or_insert((entry.counted_from, Vec::new()));
+        if let Some((seconds, counted_from)) = of(entry) {
+            let (_, of_kind) = times.entry(entry.fault).or_insert((counted_from, Vec::new()));
             of_kind.push((seconds * 1000.0).round() as u64);
         }
     }
@@ -166,11 +171,12 @@ mod tests {
             detected: None,
             reassigned: None,
             fence: None,
+            successor: None,
             counted_from: "injection",
         };
         let mut injected: Vec<_> = (1..=100).map(|ms| one(ms, false)).collect();
         injected.push(one(9000, true));
-        let [figures] = figures(&injected).try_into().unwrap();
+        let [figures] = figures(&injected, |i| i.first_row.map(|s| (s, i.counted_from))).try_into().unwrap();
         assert_eq!((figures.count, figures.p50, figures.p99, figures.max), (100, 50, 99, 100));
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     house::{House, Load, TASK},
+    leaders::{self, Office},
     members,
 };
 use crate::probe::Gauge;
@@ -93,12 +94,13 @@ pub struct Sample {
     pub arrived: f64,
 }
 
-/// Looks at a run from outside: who owns each lane of the target, how far behind it is.
+/// Looks at a run from outside: who leads, who owns each lane of the target, how far behind it is.
 pub struct Watch {
     stop: CancellationToken,
     owners: AbortOnDropHandle<()>,
     members: AbortOnDropHandle<Result<()>>,
     samples: AbortOnDropHandle<Vec<Vec<Sample>>>,
+    leaders: AbortOnDropHandle<Vec<Office>>,
 }
 
 impl Watch {
@@ -107,21 +109,24 @@ impl Watch {
         let members = members::watch(house.cluster.master_addrs(), timeline.clone(), stop.clone());
         let owners = owners(house.target.opts(), timeline.clone(), stop.clone());
         let gauges = load.probes.iter().map(crate::probe::Probe::gauge).collect();
+        let leaders = leaders::watch(&house.cluster, timeline.clone(), stop.clone());
         let samples = samples(gauges, timeline, stop.clone());
         Self {
             stop,
             owners: AbortOnDropHandle::new(tokio::spawn(owners)),
             members: AbortOnDropHandle::new(tokio::spawn(members)),
             samples: AbortOnDropHandle::new(tokio::spawn(samples)),
+            leaders: AbortOnDropHandle::new(tokio::spawn(leaders)),
         }
     }
 
-    /// Ends it; gives the samples of each source.
-    pub async fn stop(self) -> Result<Vec<Vec<Sample>>> {
+    /// Ends it; gives the samples of each source, and who began to lead.
+    pub async fn stop(self) -> Result<(Vec<Vec<Sample>>, Vec<Office>)> {
         self.stop.cancel();
         within(2 * ANSWER, "end the watch of the owners", self.owners).await?;
         within(2 * ANSWER, "end the watch of the members", self.members).await??;
-        within(2 * ANSWER, "end the sampling", self.samples).await
+        let leaders = within(2 * ANSWER, "end the watch of the leaders", self.leaders).await?;
+        Ok((within(2 * ANSWER, "end the sampling", self.samples).await?, leaders))
     }
 }
 

@@ -53,6 +53,9 @@ async fn mixed_faults_find_nothing() -> Result<()> {
     let injected = report["injected"].as_array().context("no faults")?;
     ensure!(injected.len() >= 20, "only {} faults", injected.len());
     ensure!(injected.iter().all(|i| i["first_row"].is_number()), "{injected:#?}");
+    let between_masters =
+        injected.iter().filter(|i| i["fault"].as_str().is_some_and(|f| f.starts_with("masters-")));
+    ensure!(between_masters.count() >= 3, "nothing between masters: {text}");
     let count = |what: &str| report["summary"][what].as_u64().unwrap_or(0);
     ensure!(
         count("transactions") > 10_000
