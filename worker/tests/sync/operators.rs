@@ -115,6 +115,34 @@ async fn skip_statement(source: Flavor, gtid: bool, by_name: bool) -> Result<()>
     same(&scene, want, T).await
 }
 
+/// The worker dies when the skipped transaction is in the executed set and nowhere else; the leader hears that the operator is
+/// consumed, and takes it away, before the source has sent the transaction again.
+#[cfg(feature = "test-switches")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_skipped_is_passed_over_when_its_operator_is_gone() -> Result<()> {
+    let (mut scene, leader) = scene(Flavor::MariaDb, Flavor::MariaDb, true).await?;
+    scene
+        .source
+        .run(&["SET SESSION binlog_format = STATEMENT", "INSERT INTO shop.t VALUES (100, 'statement')"])
+        .await?;
+    scene.source.run(&["INSERT INTO shop.t VALUES (2, 'after')"]).await?;
+    scene.worker().kill9()?;
+    drop(leader);
+    scene.holds = true;
+    scene.start_worker()?;
+    let leader = scene.leader(2).await?;
+    leader.assign(scene.bound(2, MetaStage::MetaCreated)).await?;
+    let at = stopped(&leader, 36014).await?;
+    scene.hold("after_skip")?;
+    set(&leader, operator(7, OperatorKind::OperatorSkip, &at, &[])).await?;
+    scene.kill_at("after_skip").await?;
+    drop(leader);
+    let leader = scene.leader(3).await?;
+    leader.assign(scene.bound(3, MetaStage::MetaCreated)).await?;
+    scene.caught_up().await?;
+    same(&scene, "SELECT * FROM shop.t WHERE id <> 100", T).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_gtid_a_statement_is_skipped_by_its_name() -> Result<()> {
     skip_statement(Flavor::MariaDb, true, true).await

@@ -1,4 +1,4 @@
-//! Transactions that an operator skips or replaces: only their ends are looked for.
+//! Transactions that an operator skips or replaces, or that are applied already: only their ends are looked for.
 use dm_binlog::{Event, EventHeader};
 
 use super::{
@@ -12,7 +12,20 @@ use crate::failure::Failure;
 impl Assembler {
     /// True inside a transaction whose contents do not matter.
     pub(super) fn lenient(&self) -> bool {
-        self.open.as_ref().and_then(|t| t.operator.as_ref()).is_some_and(replaces_event)
+        self.open.as_ref().is_some_and(|t| t.applied || t.operator.as_ref().is_some_and(replaces_event))
+    }
+
+    /// The open transaction is applied: this event, which was not understood, and the rest of it need not be. A person may
+    /// have skipped it, and nobody knows of that any more than the executed set.
+    pub(super) fn pass_over(
+        &mut self,
+        header: &EventHeader,
+        event: &Event<'_>,
+    ) -> Result<Option<Transaction>, Failure> {
+        if let Some(open) = &mut self.open {
+            open.applied = true;
+        }
+        self.pass(header, event).map_err(|failure| self.located(failure))
     }
 
     /// Takes one event of such a transaction; gives it at its end.
@@ -136,6 +149,20 @@ mod tests {
         assert!(transaction.operator.is_some() && transaction.events.is_empty());
         let next = feed(&mut assembler, 300, &query("DROP TABLE d.t")).unwrap().unwrap();
         assert!(next.operator.is_none() && next.ddl.is_some());
+    }
+
+    #[test]
+    fn what_is_applied_is_passed_to_its_end_though_it_is_not_understood() {
+        let mut assembler = with(&[]);
+        assert!(feed(&mut assembler, 150, &query("BEGIN")).unwrap().is_none());
+        let change = query("INSERT INTO d.t VALUES (1)");
+        assert!(feed(&mut assembler, 200, &change).is_err());
+        assert!(assembler.pass_over(&header(200), &change).unwrap().is_none());
+        assert!(feed(&mut assembler, 250, &change).unwrap().is_none());
+        let transaction = feed(&mut assembler, 300, &Event::Xid(7)).unwrap().unwrap();
+        assert_eq!((transaction.start.pos, transaction.end.pos), (100, 300));
+        assert!(feed(&mut assembler, 350, &query("BEGIN")).unwrap().is_none());
+        assert!(feed(&mut assembler, 400, &change).is_err(), "the next one counts");
     }
 
     #[test]

@@ -91,13 +91,17 @@ pub fn gave(operator: &ErrorOperator, record: u32) -> bool {
     record >> 8 == ordinal(operator, 0) >> 8
 }
 
+/// Whether it is about what stands in an event, and not about the stream, the source's server or the target.
+pub fn is_of_one_event(failure: &Failure) -> bool {
+    let others = [Code::BinlogCorrupt, Code::BinlogRead, Code::SourceIdentityChanged, Code::PacketRefused];
+    !others.iter().any(|c| failure.error.is(*c))
+}
+
 /// Puts the place and the commands that end it to an error about one transaction.
 pub fn stopped(failure: Failure, context: &SubtaskContext, at: &Place, gtid: Option<&Gtid>) -> Failure {
     let code = &failure.error;
-    let not_of_one_event =
-        [Code::BinlogCorrupt, Code::BinlogRead, Code::SourceIdentityChanged, Code::PacketRefused];
     let ends = matches!(failure.next, Next::Person | Next::Retry) && code.verdict != Verdict::Fatal;
-    if at.file.is_empty() || !ends || not_of_one_event.iter().any(|c| code.is(*c)) {
+    if at.file.is_empty() || !ends || !is_of_one_event(&failure) {
         return failure;
     }
     let (task, source) = (&context.task, &context.source_id);

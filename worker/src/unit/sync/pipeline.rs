@@ -12,7 +12,7 @@ use super::{
     batcher::Batcher,
     excluded::Excluded,
     far::REACH,
-    operators::{Operators, Recent, replaces_event, stopped},
+    operators::{Operators, Recent, is_of_one_event, replaces_event, stopped},
     proof::fingerprint,
     reader::{Reader, damaged},
     safe_mode::SafeMode,
@@ -215,6 +215,9 @@ impl<'a> Pipeline<'a> {
         }
         let finished = match self.assembler.step(&header, &event, raw) {
             Ok(finished) => finished,
+            Err(failure) if is_of_one_event(&failure) && self.reads_applied() => {
+                self.assembler.pass_over(&header, &event)?
+            }
             Err(failure) => {
                 let (at, gtid) = self.assembler.start();
                 return Err(stopped(failure, self.context, at, gtid));
@@ -314,6 +317,13 @@ impl<'a> Pipeline<'a> {
                 Ok(false)
             }
         }
+    }
+
+    /// Whether the transaction that is being read is in the executed set. Positions name it by its end, which is not read yet:
+    /// there the error stands, and a person has to skip it again.
+    fn reads_applied(&self) -> bool {
+        let gtid = self.assembler.open.as_ref().and_then(|open| open.gtid.as_ref());
+        !self.by_position && gtid.is_some_and(|g| self.executed.contains(&TxnId::Gtid(g.clone())))
     }
 
     fn name(&self, transaction: &Transaction) -> Result<TxnId, Failure> {

@@ -59,6 +59,8 @@ pub struct Transaction {
     pub(super) standalone: bool,
     /// Nothing of it is carried out; it only has a name that joins the executed set.
     pub(super) void: bool,
+    /// It is in the executed set, and something of it was not understood: only its end is looked for.
+    pub(super) applied: bool,
 }
 
 impl Transaction {
