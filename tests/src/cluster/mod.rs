@@ -135,7 +135,7 @@ impl Cluster {
     pub fn add_master(&mut self, name: &str) -> Result<()> {
         let mut args = vec![format!("--join={}", self.master_addrs())];
         args.extend(self.options.master_args.iter().cloned());
-        let mut member = Member::master(&self.setup(), name, free_port(), free_port(), &args);
+        let mut member = Member::master(&self.setup(), name, (free_port(), free_port()), &args)?;
         member.start()?;
         self.members.push(member);
         Ok(())
