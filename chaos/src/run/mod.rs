@@ -62,7 +62,7 @@ pub async fn run(mut options: Options) -> Result<bool> {
         }
     }
     let mut house = within(SETUP, "start everything", House::start(network)).await?;
-    let outcome = chaos(&options, &mut house, left_out).await;
+    let outcome = Box::pin(chaos(&options, &mut house, left_out)).await;
     if !matches!(outcome, Ok(true)) {
         house.cluster.keep();
         println!("==> logs stay in {}", house.cluster.dir().display());
@@ -102,7 +102,7 @@ async fn chaos(options: &Options, house: &mut House, left_out: Option<String>) -
     let (series, offices) = watch.stop().await?;
     nemesis.successors(&offices);
     let checks = Checks { house, timeline: &timeline };
-    let checked = within(CHECKS, "the checks", checks.run(load, operators)).await;
+    let checked = Box::pin(within(CHECKS, "the checks", checks.run(load, operators))).await;
     let summary = match checked {
         Ok(found) => found,
         Err(error) => {

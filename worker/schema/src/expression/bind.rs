@@ -2,6 +2,7 @@
 use crate::model::TableModel;
 use crate::row::RowImage;
 
+use super::call::What;
 use super::error::{ExpressionError, Undecided};
 use super::like::Pattern;
 use super::node::Node;
@@ -43,30 +44,30 @@ impl BoundExpression {
     }
 }
 
-struct Binder<'a> {
+pub(super) struct Binder<'a> {
     text: &'a str,
     table: &'a TableModel,
 }
 
 impl Binder<'_> {
-    fn part(&self, tree: &Tree) -> String {
+    pub(super) fn part(&self, tree: &Tree) -> String {
         self.text.get(tree.start..tree.end).unwrap_or(self.text).to_owned()
     }
 
-    fn fail<T>(tree: &Tree, what: String) -> Result<T, ExpressionError> {
+    pub(super) fn fail<T>(tree: &Tree, what: String) -> Result<T, ExpressionError> {
         Err(ExpressionError { at: tree.start, what })
     }
 
     /// Something that is used as a truth value.
-    fn truth(&self, tree: &Tree) -> Result<Node, ExpressionError> {
+    pub(super) fn truth(&self, tree: &Tree) -> Result<Node, ExpressionError> {
         match self.node(tree)? {
-            (node, Sort::Exact | Sort::Double | Sort::Number(_) | Sort::Null) => Ok(node),
+            (node, sort) if sort.is_number() || sort == Sort::Null => Ok(node),
             _ => Self::fail(tree, format!("`{}` is neither true nor false; compare it", self.part(tree))),
         }
     }
 
-    fn node(&self, tree: &Tree) -> Result<(Node, Sort), ExpressionError> {
-        let truth = |node| Ok((node, Sort::Exact));
+    pub(super) fn node(&self, tree: &Tree) -> Result<(Node, Sort), ExpressionError> {
+        let truth = |node| Ok((node, Sort::Int { unsigned: false, digits: 1 }));
         match &tree.kind {
             Kind::Column(name) => self.column(tree, name),
             Kind::Number(text) => match Exact::parse(text.as_bytes()) {
@@ -75,6 +76,9 @@ impl Binder<'_> {
             },
             // (What it is depends on the other side.)
             Kind::Text(text) => Ok((Node::Literal(Scalar::Null), Sort::Literal(text.clone()))),
+            Kind::Arithmetic(what, left, right) => self.arithmetic(tree, *what, left, right),
+            Kind::Minus(of) => self.minus(tree, of),
+            Kind::Call(function, list) => self.call(tree, *function, list),
             Kind::Null => Ok((Node::Literal(Scalar::Null), Sort::Null)),
             Kind::Bool(value) => {
                 Ok((Node::Literal(Scalar::Int((*value).into())), Sort::Number(Exact::of((*value).into()))))
@@ -98,6 +102,12 @@ impl Binder<'_> {
                 let mut literals = Vec::with_capacity(list.len());
                 for item in list {
                     let (how, literal) = match self.node(item)? {
+                        (_, Sort::Literal(_)) if !takes_strings(&node, &sort) => {
+                            return Self::fail(
+                                item,
+                                "a string literal is compared with columns only".to_owned(),
+                            );
+                        }
                         (_, Sort::Literal(text)) => literal(&sort, &text).map(|(how, l)| (how, scalar(l))),
                         (Node::Literal(number), of) => pair(&sort, &of).map(|how| (how, number)),
                         _ => return Self::fail(item, "lists and ranges are of literals".to_owned()),
@@ -111,7 +121,7 @@ impl Binder<'_> {
             Kind::Like { not, of, pattern, escape } => {
                 let fail = |what| ExpressionError { at: tree.start, what };
                 let (node, sort) = match (self.node(of)?, &of.kind) {
-                    (found, Kind::Column(_)) => found,
+                    (found, Kind::Column(_) | Kind::Call(..)) => found,
                     _ => return Self::fail(of, "only a column is compared with a pattern".to_owned()),
                 };
                 if !matches!(sort, Sort::Text { .. } | Sort::Bytes(_)) {
@@ -148,7 +158,7 @@ impl Binder<'_> {
     }
 
     /// Whatever can be NULL or not: columns of every type.
-    fn any(&self, tree: &Tree) -> Result<Node, ExpressionError> {
+    pub(super) fn any(&self, tree: &Tree) -> Result<Node, ExpressionError> {
         match &tree.kind {
             Kind::Column(name) => match self.table.column_index(name) {
                 Some(index) => {
@@ -168,7 +178,7 @@ impl Binder<'_> {
         of: &Tree,
         list: impl Iterator<Item = &'t Tree>,
     ) -> Result<(Node, Sort), ExpressionError> {
-        if !matches!(of.kind, Kind::Column(_)) {
+        if !matches!(of.kind, Kind::Column(_) | Kind::Call(..) | Kind::Arithmetic(..)) {
             return Self::fail(of, "only a column is compared with a list or range".to_owned());
         }
         let mut texts = None;
@@ -195,11 +205,11 @@ impl Binder<'_> {
     ) -> Result<Node, ExpressionError> {
         let fail = |what| ExpressionError { at: tree.start, what };
         let (how, sides) = match (left, right) {
-            ((a, sort), (_, Sort::Literal(text))) if matches!(a, Node::Column { .. }) => {
+            ((a, sort), (_, Sort::Literal(text))) if takes_strings(&a, &sort) => {
                 let (how, taken) = literal(&sort, &text).map_err(fail)?;
                 (how, [a, Node::Literal(scalar(taken))])
             }
-            ((_, Sort::Literal(text)), (b, sort)) if matches!(b, Node::Column { .. }) => {
+            ((_, Sort::Literal(text)), (b, sort)) if takes_strings(&b, &sort) => {
                 let (how, taken) = literal(&sort, &text).map_err(fail)?;
                 (how, [Node::Literal(scalar(taken)), b])
             }
@@ -212,11 +222,20 @@ impl Binder<'_> {
     }
 }
 
-fn scalar(taken: Taken) -> Scalar<'static> {
+pub(super) fn scalar(taken: Taken) -> Scalar<'static> {
     match taken {
         Taken::Exact(n) => Scalar::Exact(n),
         Taken::Bytes(bytes) => Scalar::Bytes(bytes.into()),
         Taken::Packed(n) => Scalar::Packed(n),
+    }
+}
+
+/// Columns make something of a string literal; of what is computed, only strings and DATE() do.
+fn takes_strings(node: &Node, sort: &Sort) -> bool {
+    match node {
+        Node::Column { .. } => true,
+        Node::Call(call) => matches!(sort, Sort::Text { .. } | Sort::Bytes(_)) || call.what == What::Date,
+        _ => false,
     }
 }
 

@@ -3,14 +3,21 @@
 //! An [`Expression`] is parsed once, [bound](Expression::bind) to the definition of a table, and then asked for each row
 //! image. What we can't decide exactly (a `_ci` collation's order of 'é' and 'f') is an error, never a guess.
 
+mod arithmetic;
 mod bind;
+mod bind_alike;
+mod bind_call;
+mod bind_number;
+mod call;
 mod error;
+mod function;
 mod like;
 mod node;
 mod number;
 mod operand;
 mod scalar;
 mod syntax;
+mod syntax_call;
 mod temporal;
 #[cfg(test)]
 mod tests;
@@ -24,7 +31,9 @@ use crate::model::TableModel;
 
 /// What an expression may consist of, for messages.
 pub const SUPPORTED_EXPRESSIONS: &str = "columns, numbers, strings, NULL, TRUE, FALSE, = <> != < <= > >= <=>, AND, OR, XOR, NOT, IS [NOT] \
-     NULL/TRUE/FALSE, [NOT] IN (literals), [NOT] BETWEEN literal AND literal, [NOT] LIKE 'pattern' [ESCAPE 'c'], and parentheses; no functions and no arithmetic";
+     NULL/TRUE/FALSE, [NOT] IN (literals), [NOT] BETWEEN literal AND literal, [NOT] LIKE 'pattern' [ESCAPE 'c'], parentheses, + - * DIV % MOD, and the functions ABS, CEIL, CHAR_LENGTH, COALESCE, CONCAT, DATE, DAY, FLOOR, \
+     GREATEST, HOUR, IF, IFNULL, ISNULL, LEAST, LEFT, LENGTH, LOWER, LTRIM, MINUTE, MOD, MONTH, NULLIF, RIGHT, ROUND, RTRIM, SECOND, \
+     SUBSTRING, TRIM, UPPER, YEAR";
 
 /// A parsed expression; its columns are names.
 #[derive(Debug, Clone, PartialEq)]

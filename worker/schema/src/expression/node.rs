@@ -3,6 +3,7 @@ use std::cmp::Ordering;
 
 use crate::row::RowImage;
 
+use super::call::Call;
 use super::error::Undecided;
 use super::like::Pattern;
 use super::operand::{How, Sort};
@@ -19,6 +20,7 @@ pub(super) enum Node {
         labels: Vec<String>,
     },
     Literal(Scalar<'static>),
+    Call(Box<Call>),
     Compare {
         op: Op,
         how: How,
@@ -46,7 +48,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    fn value<'v>(&'v self, row: RowImage<'_, 'v>) -> Result<Scalar<'v>, Undecided> {
+    pub fn value<'v>(&'v self, row: RowImage<'_, 'v>) -> Result<Scalar<'v>, Undecided> {
         match self {
             Node::Column { index, name, sort, labels } => {
                 let undecided = |why| Undecided { part: name.clone(), why };
@@ -63,6 +65,7 @@ impl Node {
                 }
             }
             Node::Literal(scalar) => Ok(scalar.clone()),
+            Node::Call(call) => call.value(row),
             _ => Ok(match self.truth(row)? {
                 None => Scalar::Null,
                 Some(value) => Scalar::Int(value.into()),
@@ -73,7 +76,7 @@ impl Node {
     /// True, false, or NULL.
     pub fn truth(&self, row: RowImage<'_, '_>) -> Result<Option<bool>, Undecided> {
         match self {
-            Node::Column { .. } | Node::Literal(_) => {
+            Node::Column { .. } | Node::Literal(_) | Node::Call(_) => {
                 let value = self.value(row)?;
                 value.truth().map_err(|why| Undecided { part: "a value".to_owned(), why })
             }

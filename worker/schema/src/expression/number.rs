@@ -39,6 +39,37 @@ impl Exact {
         Self { negative: n < 0, whole: digits, fraction: Vec::new() }
     }
 
+    /// So many units of the last of `scale` digits behind the point.
+    pub fn of_units(units: i128, scale: usize) -> Option<Self> {
+        let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        let sign = if units < 0 { "-" } else { "" };
+        Self::parse(format!("{sign}{whole}.{fraction}").as_bytes())
+    }
+
+    /// How many units of the last of `scale` digits it is; `None` if it has more digits, or is too large.
+    pub fn units(&self, scale: usize) -> Option<i128> {
+        let zeros = scale.checked_sub(self.fraction.len())?;
+        let mut units: i128 = 0;
+        for digit in self.whole.iter().chain(&self.fraction).chain(std::iter::repeat_n(&b'0', zeros)) {
+            units = units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        }
+        Some(if self.negative { -units } else { units })
+    }
+
+    /// Digits behind the point.
+    pub fn scale(&self) -> usize {
+        self.fraction.len()
+    }
+
+    pub fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    pub fn absolute(&self) -> Self {
+        Self { negative: false, ..self.clone() }
+    }
+
     pub fn is_zero(&self) -> bool {
         self.whole.is_empty() && self.fraction.is_empty()
     }

@@ -11,8 +11,18 @@ const SHORT: usize = 15;
 /// What the values of an operand are.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Sort {
-    /// Integers, truth values and DECIMAL.
+    /// Exact numbers with which nothing is computed, for the servers' type of the result is not known here.
     Exact,
+    /// Integers of at most so many digits, and truth values.
+    Int {
+        unsigned: bool,
+        digits: u32,
+    },
+    /// Digits before the point and behind it.
+    Decimal {
+        whole: u32,
+        scale: u32,
+    },
     /// FLOAT and DOUBLE.
     Double,
     Text {
@@ -53,7 +63,16 @@ impl Sort {
         use TypeKind::*;
         let refuse = || Err(format!("column {} of type {:?} is not supported", column.name, column.ty.kind));
         Ok(match column.ty.kind {
-            TinyInt | SmallInt | MediumInt | Int | BigInt | Bit | Decimal => Sort::Exact,
+            TinyInt => Sort::Int { unsigned: column.ty.unsigned, digits: 3 },
+            SmallInt => Sort::Int { unsigned: column.ty.unsigned, digits: 5 },
+            MediumInt => Sort::Int { unsigned: column.ty.unsigned, digits: 8 },
+            Int => Sort::Int { unsigned: column.ty.unsigned, digits: 10 },
+            BigInt => Sort::Int { unsigned: column.ty.unsigned, digits: 20 },
+            Decimal if !column.ty.unsigned => {
+                let (digits, scale) = (column.ty.length.unwrap_or(10), column.ty.decimals.unwrap_or(0));
+                Sort::Decimal { whole: digits.saturating_sub(scale), scale }
+            }
+            Bit | Decimal => Sort::Exact,
             // The servers compare these by a tolerance.
             Float | Double if column.ty.decimals.is_some() => return refuse(),
             Float | Double => Sort::Double,
@@ -75,8 +94,12 @@ impl Sort {
         })
     }
 
-    fn is_number(&self) -> bool {
-        matches!(self, Sort::Exact | Sort::Double | Sort::Number(_))
+    pub fn is_number(&self) -> bool {
+        self.is_exact() || *self == Sort::Double
+    }
+
+    pub fn is_exact(&self) -> bool {
+        matches!(self, Sort::Exact | Sort::Int { .. } | Sort::Decimal { .. } | Sort::Number(_))
     }
 }
 
@@ -91,10 +114,14 @@ pub(super) enum Taken {
 pub(super) fn literal(sort: &Sort, text: &str) -> Result<(How, Taken), String> {
     let no = |form: &str| Err(format!("`{text}` is not of the form {form}"));
     match sort {
-        Sort::Exact | Sort::Double => match Exact::parse(text.as_bytes()).filter(|n| n.digits() <= SHORT) {
-            Some(n) => Ok((if *sort == Sort::Double { How::Double } else { How::Short }, Taken::Exact(n))),
-            None => no("of a number with at most 15 digits"),
-        },
+        Sort::Exact | Sort::Int { .. } | Sort::Decimal { .. } | Sort::Double => {
+            match Exact::parse(text.as_bytes()).filter(|n| n.digits() <= SHORT) {
+                Some(n) => {
+                    Ok((if *sort == Sort::Double { How::Double } else { How::Short }, Taken::Exact(n)))
+                }
+                None => no("of a number with at most 15 digits"),
+            }
+        }
         Sort::Text { collation, utf8 } if *utf8 || text.is_ascii() => {
             Ok((How::Text(*collation), Taken::Bytes(text.as_bytes().to_vec())))
         }

@@ -19,7 +19,7 @@ pub(super) enum Scalar<'a> {
     Packed(i64),
 }
 
-const DAMAGED: &str = "the value is not what its column's type says";
+pub(super) const DAMAGED: &str = "the value is not what its column's type says";
 const LONG: &str = "a number of more than 15 digits is rounded where a string is compared with it; write the literal \
                     without quotes";
 
@@ -65,7 +65,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    fn exact(&self) -> Result<Cow<'_, Exact>, &'static str> {
+    pub fn exact(&self) -> Result<Cow<'_, Exact>, &'static str> {
         match self {
             Scalar::Int(n) => Ok(Cow::Owned(Exact::of(*n))),
             Scalar::Exact(n) => Ok(Cow::Borrowed(n)),
@@ -73,7 +73,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    fn double(&self) -> Result<f64, &'static str> {
+    pub fn double(&self) -> Result<f64, &'static str> {
         match self {
             Scalar::Double(x) => Ok(*x),
             other => other.exact()?.to_double().ok_or(DAMAGED),

@@ -3,6 +3,7 @@ use crate::lex::{Cursor, Token, TokenKind, tokenize};
 use crate::sql_mode::SqlMode;
 
 use super::error::ExpressionError;
+use super::function;
 use super::tree::{Is, Kind, Logic, Op, Tree};
 
 /// Words that mean something to the servers when they are not quoted, so that they are no columns here.
@@ -27,14 +28,14 @@ pub(super) fn parse(text: &str) -> Result<Tree, ExpressionError> {
     }
 }
 
-struct Parser<'t, 'a> {
-    c: Cursor<'t, 'a>,
+pub(super) struct Parser<'t, 'a> {
+    pub(super) c: Cursor<'t, 'a>,
     tokens: &'t [Token<'a>],
     depth: usize,
     operators: usize,
 }
 
-type Parsed = Result<Tree, ExpressionError>;
+pub(super) type Parsed = Result<Tree, ExpressionError>;
 
 impl Parser<'_, '_> {
     fn unexpected(&self, token: &Token<'_>) -> ExpressionError {
@@ -46,7 +47,7 @@ impl Parser<'_, '_> {
     }
 
     /// A tree from `start` to the last token taken.
-    fn tree(&self, kind: Kind, start: usize) -> Tree {
+    pub(super) fn tree(&self, kind: Kind, start: usize) -> Tree {
         let last = self.c.index().checked_sub(1).and_then(|i| self.tokens.get(i));
         Tree { kind, start, end: last.map_or(start, |t| t.end) }
     }
@@ -62,7 +63,7 @@ impl Parser<'_, '_> {
         near
     }
 
-    fn or(&mut self) -> Parsed {
+    pub(super) fn or(&mut self) -> Parsed {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(ExpressionError {
@@ -85,7 +86,7 @@ impl Parser<'_, '_> {
         Ok(self.tree(Kind::Logic(logic, Box::new(left), Box::new(right)), start))
     }
 
-    fn count(&mut self) -> Result<(), ExpressionError> {
+    pub(super) fn count(&mut self) -> Result<(), ExpressionError> {
         self.operators += 1;
         if self.operators <= MOST_OPERATORS {
             return Ok(());
@@ -179,7 +180,7 @@ impl Parser<'_, '_> {
     }
 
     fn predicate(&mut self) -> Parsed {
-        let of = self.operand()?;
+        let of = self.sum()?;
         let start = of.start;
         let not = self.c.is_word("NOT")
             && self
@@ -206,11 +207,11 @@ impl Parser<'_, '_> {
             return Ok(self.tree(Kind::Like { not, of, pattern, escape }, start));
         }
         if self.c.eat_word("BETWEEN") {
-            let low = Box::new(self.operand()?);
+            let low = Box::new(self.sum()?);
             if !self.c.eat_word("AND") {
                 return Err(self.missing("AND"));
             }
-            let high = Box::new(self.operand()?);
+            let high = Box::new(self.sum()?);
             return Ok(self.tree(Kind::Between { not, of, low, high }, start));
         }
         Ok(*of)
@@ -241,7 +242,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn close(&mut self) -> Result<(), ExpressionError> {
+    pub(super) fn close(&mut self) -> Result<(), ExpressionError> {
         match self.c.peek() {
             _ if self.c.eat_punct(')') => Ok(()),
             Some(token) => Err(self.unexpected(token)),
@@ -249,7 +250,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn operand(&mut self) -> Parsed {
+    pub(super) fn operand(&mut self) -> Parsed {
         let Some(token) = self.c.take() else { return Err(self.missing("a column or literal")) };
         let start = token.start;
         let kind = match token.kind {
@@ -267,8 +268,18 @@ impl Parser<'_, '_> {
                 self.depth -= 1;
                 Kind::Not(Box::new(of))
             }
-            TokenKind::Punct('-') => match self.c.take() {
-                Some(number) if number.kind == TokenKind::Number => Kind::Number(format!("-{}", number.text)),
+            TokenKind::Punct('-') => match self.c.peek() {
+                Some(number) if number.kind == TokenKind::Number => {
+                    let number = format!("-{}", number.text);
+                    self.c.take();
+                    Kind::Number(number)
+                }
+                Some(_) if self.depth < DEEPEST => {
+                    self.depth += 1;
+                    let of = self.operand()?;
+                    self.depth -= 1;
+                    Kind::Minus(Box::new(of))
+                }
                 _ => return Err(self.unexpected(token)),
             },
             TokenKind::Number => Kind::Number(token.text.to_owned()),
@@ -278,7 +289,9 @@ impl Parser<'_, '_> {
             TokenKind::Word if token.is_word("NULL") => Kind::Null,
             TokenKind::Word if token.is_word("TRUE") => Kind::Bool(true),
             TokenKind::Word if token.is_word("FALSE") => Kind::Bool(false),
-            TokenKind::Word if self.c.is_punct('(') || NO_COLUMNS.split(' ').any(|w| token.is_word(w)) => {
+            TokenKind::Word if self.c.is_punct('(') => self.call(token)?,
+            TokenKind::Word if function::changes(token.text) => return Err(Self::changing(token)),
+            TokenKind::Word if NO_COLUMNS.split(' ').any(|w| token.is_word(w)) => {
                 return Err(self.unexpected(token));
             }
             TokenKind::Word | TokenKind::QuotedIdent => {

@@ -1,10 +1,33 @@
 //! Dates and times as numbers in their order.
 use dm_binlog::Value;
 
+use super::function::Part;
+
 /// Microseconds, with each part at a fixed place: not a duration, but in the order of the calendar, zero dates included.
 fn packed(date: [i64; 3], time: [i64; 3], micros: i64) -> i64 {
     let days = (date[0] * 16 + date[1]) * 32 + date[2];
     ((days * 24 + time[0]) * 3600 + time[1] * 60 + time[2]) * 1_000_000 + micros
+}
+
+/// A part of a date or time; without a sign, as the servers give it.
+pub(super) fn part(packed: i64, part: Part) -> i64 {
+    let seconds = packed.abs() / 1_000_000;
+    let days = seconds / 86400;
+    match part {
+        Part::Year => days / 512,
+        Part::Month => days / 32 % 16,
+        Part::Day => days % 32,
+        Part::Hour => seconds / 3600 % 24,
+        Part::HourOfTime => seconds / 3600,
+        Part::Minute => seconds / 60 % 60,
+        Part::Second => seconds % 60,
+    }
+}
+
+/// Its day, as a DATE; `None` if its month or day is zero.
+pub(super) fn day(packed: i64) -> Option<i64> {
+    let zero = part(packed, Part::Month) == 0 || part(packed, Part::Day) == 0;
+    (!zero).then_some(packed / 86_400_000_000 * 86_400_000_000)
 }
 
 /// A DATE or DATETIME.

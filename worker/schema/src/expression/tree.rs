@@ -1,4 +1,5 @@
 //! An expression as a tree; columns are names here.
+use super::function::Function;
 
 /// What stands between two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,17 @@ pub(super) enum Is {
     False,
 }
 
+/// Computes a number of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    /// `DIV`: the whole part of a quotient.
+    Divide,
+    Remainder,
+}
+
 /// A part of the text, with the bytes that it takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tree {
@@ -45,6 +57,9 @@ pub(super) enum Kind {
     Text(String),
     Null,
     Bool(bool),
+    Arithmetic(Arithmetic, Box<Tree>, Box<Tree>),
+    Minus(Box<Tree>),
+    Call(Function, Vec<Tree>),
     Compare(Op, Box<Tree>, Box<Tree>),
     Logic(Logic, Box<Tree>, Box<Tree>),
     Not(Box<Tree>),

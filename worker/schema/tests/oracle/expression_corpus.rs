@@ -168,6 +168,8 @@ pub const COLUMNS: &[Column] = &[
         &["'10:00:00'", "'-838:59:59'", "'100:00:00.25'", "'00:00:00'", "NULL"],
         &["'10:00:00'", "'-00:00:01'", "'100:00:00.25'", "'838:59:59'", "NULL"],
     ),
+    // (Only what is computed of it is asked.)
+    column("dz", "DATE", &["'0000-00-00'", "'2024-00-00'", "'2024-02-00'", "'2024-02-29'", "NULL"], &[]),
 ];
 
 /// Expressions about several columns, and about the logic.

@@ -5,7 +5,9 @@
 mod collations;
 mod compare;
 mod corpus;
+mod expression_computed;
 mod expression_corpus;
+mod expression_draw;
 mod expressions;
 mod weights;
 
