@@ -1,6 +1,7 @@
 //! The task file: what is replicated from which sources to which target.
 
 mod checks;
+mod extracts;
 mod instance;
 mod session;
 mod typed;

@@ -87,6 +87,7 @@ pub(super) fn validate(mut task: TaskYaml) -> Result<TaskConfig, Error> {
         subtasks.push(subtask);
     }
     sections.refuse_unused(&mut warnings)?;
+    warnings.extend(super::extracts::differences(&subtasks));
     dedup(&mut warnings);
     Ok(TaskConfig { name, mode, ignore_checks: common.ignore_checks, subtasks, warnings })
 }
