@@ -166,6 +166,11 @@ impl Forwarder {
                 Ok(Attempt::GaveUp) => return Err(no_leader()),
                 Ok(Attempt::NoLeader { reason, perhaps_done }) => (reason, perhaps_done),
             };
+            if call.hops > 0 {
+                // Whoever passed it on tries again, and may have turned to another master long ago: a second attempt from here could
+                // be carried out after the call was answered.
+                return Err(Status::unavailable(reason));
+            }
             let since = *without_leader.get_or_insert_with(Instant::now);
             if self.node.stopping.is_cancelled() || since.elapsed() >= self.patience(since) {
                 info!(%reason, "a call found no leader");

@@ -105,7 +105,9 @@ async fn create(
         let worker = checker(desk, &request.worker_name).await?;
         try_join_all(missing.iter().map(|source| check_source(desk, &worker, source))).await?;
     }
-    for source in &missing {
+    // What is there already is put again under the call's name, or an attempt of it that is still on its way would do it later.
+    let again = |source: &Wanted| call.is_repeated() && !missing.iter().any(|m| m.id == source.id);
+    for source in wanted.iter().filter(|s| again(s)).chain(missing.iter().copied()) {
         let put = PutSource { source_id: source.id.clone(), config: source.yaml.clone() };
         desk.propose(Body::PutSource(put)).await?;
         info!(source = %source.id, "source is created");
@@ -216,6 +218,10 @@ async fn stop(
         // The first attempt removed them, and its answer was lost.
         let gone: Vec<String> =
             desk.state(|state| ids.iter().filter(|id| !state.sources.contains_key(*id)).cloned().collect());
+        for id in &gone {
+            // Under the call's name: an attempt of it that is still on its way does nothing any more.
+            desk.propose(Body::RemoveSource(RemoveSource { source_id: id.clone() })).await?;
+        }
         rows.extend(gone.iter().map(|id| good(id, "")));
         ids.retain(|id| !gone.contains(id));
     }

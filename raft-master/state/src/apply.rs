@@ -54,7 +54,8 @@ pub fn apply(state: &mut State, command: &Command) -> Result<Outcome, Incompatib
         return Ok(done(false, 0));
     }
     let outcome = carry_out(state, command)?;
-    if remembered && matches!(&outcome.result, Some(raft::outcome::Result::Done(done)) if done.changed) {
+    // Also where nothing was left to change: an earlier attempt that is still on its way must not do it later.
+    if remembered && matches!(&outcome.result, Some(raft::outcome::Result::Done(_))) {
         state.requests.push(command.request.clone());
     }
     Ok(outcome)

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 /// More than a client can have outstanding until an election ends.
 const KEPT: usize = 1000;
 
-/// Names of the last requests that changed something. Without them a call that is sent again after an unknown outcome would be carried
+/// Names of the last requests that were carried out. Without them a call that is sent again after an unknown outcome would be carried
 /// out twice, with somebody else's opposite call between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests(VecDeque<Vec<u8>>);
 
 impl Requests {
-    /// Whether it has changed something already.
+    /// Whether it has been carried out already.
     pub fn contains(&self, request: &[u8]) -> bool {
         // From the youngest on: what is sent again was sent a moment ago.
         self.0.iter().rev().any(|kept| kept == request)

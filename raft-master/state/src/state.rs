@@ -25,7 +25,7 @@ pub struct State {
     pub sources: BTreeMap<String, Source>,
     /// By task name; a task without subtasks does not exist.
     pub tasks: BTreeMap<String, Task>,
-    /// The last requests that changed something.
+    /// The last requests that were carried out.
     pub requests: Requests,
 }
 

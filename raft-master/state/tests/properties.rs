@@ -358,16 +358,19 @@ fn a_request_that_is_sent_again_is_carried_out_once() {
         apply(&mut state, &command(6, put())).unwrap();
         assert!(state.sources.contains_key("s"));
     }
-    // A bounded number of them, and only of those that changed something.
+    // An attempt that was overtaken by its own repetition does nothing either, though the repetition found nothing to do.
     let mut state = State { cluster_version: 2, ..State::default() };
+    apply(&mut state, &named(b"repeated", remove())).unwrap();
+    apply(&mut state, &named(b"another", put())).unwrap();
+    apply(&mut state, &named(b"repeated", remove())).unwrap();
+    assert!(state.sources.contains_key("s"));
+    // A bounded number of them.
     for n in 0..5000u32 {
         apply(&mut state, &named(&n.to_be_bytes(), if n % 2 == 0 { put() } else { remove() })).unwrap();
-        apply(&mut state, &named(&(n + 10_000).to_be_bytes(), if n % 2 == 0 { put() } else { remove() }))
-            .unwrap();
     }
     assert_eq!(state.requests.iter().count(), 1000);
     assert!(
-        state.requests.contains(&4999u32.to_be_bytes()) && !state.requests.contains(&14_999u32.to_be_bytes())
+        state.requests.contains(&4999u32.to_be_bytes()) && !state.requests.contains(&3999u32.to_be_bytes())
     );
 }
 
